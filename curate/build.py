@@ -1,0 +1,169 @@
+"""`build-shards`: open or continue a run directory, and drive the stages through it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from pipelines.engine import Engine
+from pipelines.plan import RunPlan, plan_parts
+from pipelines.run_directory import RunDirectory
+from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
+from schemas.recipe import Recipe
+from schemas.recipe_file import recipe_fingerprint, recipe_to_yaml
+
+_VERSIONED = ("apache-beam", "pyarrow", "pillow", "sentencepiece", "selectolax", "fastwarc", "warcio")
+
+
+class RunError(RuntimeError):
+    """The run can't go on as asked; the message says what to do."""
+
+
+def with_inputs(recipe: Recipe, inputs: tuple[str, ...]) -> Recipe:
+    """The recipe with the inputs of all its sources replaced by the given paths."""
+    if not inputs:
+        return recipe
+    sources = {
+        name: source.model_copy(update={"paths": inputs, "crawl": None})
+        for name, source in recipe.sources.items()
+    }
+    return recipe.model_copy(update={"sources": sources})
+
+
+def build_shards(
+    recipe: Recipe,
+    out: str,
+    *,
+    watch: Watch,
+    runner: str = "direct",
+    workers: int = 1,
+    until: str | None = None,
+) -> list[dict[str, Any]]:
+    """Run the stages that are not done yet; the success records of all that are done at the end.
+
+    Raises:
+        RunError: the directory holds another run, or is in use by another process.
+        InputError: a source's inputs can't be listed.
+        EngineError: a worker process died.
+    """
+    run = RunDirectory(out)
+    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    with _only_one(run):
+        run.sweep()
+        input_fingerprint = _fingerprint_inputs(plan)
+        _refuse_other_run(run, plan.fingerprint, input_fingerprint)
+        run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
+        records = []
+        with Engine(runner, workers) as engine:
+            stages = Stages(
+                engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint
+            )
+            for stage in STAGES:
+                _require_documents(stages, stage.name)
+                records.append(stages.complete(stage, watch))
+                _write_run_json(run, plan, input_fingerprint, runner, workers, records)
+                if stage.name == until:
+                    break
+        return records
+
+
+def _require_documents(stages: Stages, stage: str) -> None:
+    if stage != "tokenizer" or stages.run.exists(success_path("tokenizer")):
+        return
+    if not any(
+        stages.facts("selection", part.name)["documents"] for part in stages.plan.parts
+    ):
+        raise RunError(
+            "no document came through the filters, so there is nothing to tokenize. "
+            f"`curate stats {stages.run.root}` shows which rules dropped them."
+        )
+
+
+def _fingerprint_inputs(plan: RunPlan) -> str:
+    """SHA-256 of what is read: names and sizes of the files, and the given tokenizer model."""
+    files = [[p.source, p.file_name, p.size] for p in plan.parts]
+    digest = hashlib.sha256(json.dumps(files).encode())
+    model = plan.recipe.tokenization.model
+    if model is not None:
+        try:
+            with fsspec.open(model, "rb") as stream:
+                digest.update(stream.read())
+        except OSError as error:
+            raise RunError(
+                f"tokenization.model: {model} can't be read: {error}. "
+                "Give a path to a SentencePiece .model file, or null to train one."
+            ) from error
+    return digest.hexdigest()
+
+
+def _refuse_other_run(run: RunDirectory, recipe: str, inputs: str) -> None:
+    if not run.exists("run.json"):
+        return
+    held = run.read_json("run.json")
+    for what, now in (("recipe_fingerprint", recipe), ("input_fingerprint", inputs)):
+        if held[what] != now:
+            name = what.split("_")[0]
+            raise RunError(
+                f"{run.root} holds a run of another {name} "
+                f"({held[what][:12]}, now {now[:12]}). Runs are never mixed: "
+                "give a new --out, or delete the directory."
+            )
+
+
+def _write_run_json(
+    run: RunDirectory,
+    plan: RunPlan,
+    inputs: str,
+    runner: str,
+    workers: int,
+    records: list[dict[str, Any]],
+) -> None:
+    run.write_json(
+        {
+            "recipe": plan.recipe.name,
+            "recipe_fingerprint": plan.fingerprint,
+            "input_fingerprint": inputs,
+            "runner": runner,
+            "workers": workers,
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in ("curate-pretraining", *_VERSIONED)},
+            "parts": [{"name": p.name, "path": p.path, "bytes": p.size} for p in plan.parts],
+            "stages": records,
+            "complete": len(records) == len(STAGE_NAMES),
+        },
+        "run.json",
+    )
+
+
+@contextmanager
+def _only_one(run: RunDirectory) -> Iterator[None]:
+    """Hold a local run directory for this process; the lock goes with the process, however it ends."""
+    if not run.is_local:
+        yield
+        return
+    folder = Path(run.path())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise RunError(f"--out {run.root} can't be written: {error}.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"{run.root} is in use by another curate process. Wait for it, or end it."
+            ) from error
+        yield
+    finally:
+        os.close(handle)

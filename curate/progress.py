@@ -1,0 +1,116 @@
+"""Progress of a stage, read from the markers that its parts leave in the run directory."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from pipelines.run_directory import RunDirectory
+from schemas.ledger import Tally
+
+_POLL_SECONDS = 0.3
+_REMOTE_POLL_SECONDS = 5.0
+_LINE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the markers read so far say."""
+
+    total: int
+    started: float
+    resumed: int = 0
+    names: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+
+    def items(self) -> tuple[int, str]:
+        """The most telling count: what was read, in the finest kind that the stage has."""
+        for kind in ("record", "image", "document"):
+            count = sum(n for (_, k), n in self.tally.came_in.items() if k == kind)
+            if count:
+                return count, f"{kind}s"
+        return len(self.names), "parts"
+
+    def describe(self, now: float) -> str:
+        seconds = max(now - self.started, 1e-3)
+        count, unit = self.items()
+        made = len(self.names) - self.resumed
+        left = (self.total - len(self.names)) * seconds / made if made else None
+        eta = "" if left is None or left < 1 else f", {left:.0f}s left"
+        return f"{len(self.names)}/{self.total} parts, {count:,} {unit}, {count / seconds:,.0f}/s{eta}"
+
+
+class ProgressWatch:
+    """Progress bars on a terminal, plain lines elsewhere; both on standard error."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._console = Console(stderr=True)
+
+    @contextmanager
+    def __call__(self, stage: str, total: int) -> Iterator[None]:
+        seen = _Seen(total, time.monotonic())
+        self._read(stage, seen)
+        seen.resumed = len(seen.names)
+        stop = threading.Event()
+        show = self._bar if self._console.is_terminal else self._lines
+        thread = threading.Thread(target=show, args=(stage, seen, stop), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _read(self, stage: str, seen: _Seen) -> None:
+        for path in self._run.list(f"stages/{stage}", suffix=".json"):
+            if path not in seen.names and not path.endswith("/_SUCCESS.json"):
+                seen.tally.add(Tally.from_json(self._run.read_json(path)["tally"]))
+                seen.names.add(path)
+
+    def _poll(self) -> float:
+        return _POLL_SECONDS if self._run.is_local else _REMOTE_POLL_SECONDS
+
+    def _bar(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn(f"{stage:<15}"),
+            BarColumn(),
+            _Describe(seen),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(stage, total=seen.total)
+            while not stop.wait(self._poll()):
+                self._read(stage, seen)
+                progress.update(task, completed=len(seen.names))
+            self._read(stage, seen)
+            progress.update(task, completed=len(seen.names))
+
+    def _lines(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
+        said = time.monotonic()
+        while not stop.wait(self._poll()):
+            if time.monotonic() - said >= _LINE_SECONDS:
+                self._read(stage, seen)
+                print(f"{stage}: {seen.describe(time.monotonic())}", file=sys.stderr)
+                said = time.monotonic()
+        self._read(stage, seen)
+        print(f"{stage}: {seen.describe(time.monotonic())}", file=sys.stderr)
+
+
+class _Describe(ProgressColumn):
+    def __init__(self, seen: _Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def render(self, task: Task) -> Text:
+        end = task.finished_time
+        now = time.monotonic() if end is None else self._seen.started + end
+        return Text(self._seen.describe(now))

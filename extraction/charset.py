@@ -1,0 +1,76 @@
+"""The character set of a page: BOM, HTTP header, meta, then detection."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_META_WINDOW = 4096
+_DETECTION_WINDOW = 16_384
+_MAX_REPLACED = 0.002
+"""Share of undecodable characters above which a declared charset is not believed."""
+
+# The WHATWG Encoding Standard decodes these labels by the superset that browsers use.
+_SUPERSETS = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+
+
+def decode_html(html: bytes, declared: str | None) -> str:
+    """The page as text; bytes that no charset explains become U+FFFD.
+
+    Args:
+        html: the bytes as served, after content decoding.
+        declared: charset of the Content-Type header, if any.
+
+    A page that is valid UTF-8 with at least one multi-byte character is read as UTF-8 whatever it
+    declares: text in another charset practically never is, and many archives re-encoded pages
+    without touching their declarations.
+    """
+    for bom, name in _BOMS:
+        if html.startswith(bom):
+            return html[len(bom) :].decode(name, "replace")
+    if html.isascii() and b"\x1b" not in html:
+        return html.decode("ascii")
+    try:
+        return html.decode("utf-8")
+    except UnicodeDecodeError:
+        pass  # not UTF-8 throughout: the declarations decide
+    meta = _META.search(html, 0, _META_WINDOW)
+    for label in (declared, meta.group(1).decode("ascii", "replace") if meta else None):
+        if label and (name := _codec(label)):
+            text = html.decode(name, "replace")
+            if text.count("\ufffd") <= _MAX_REPLACED * len(text):
+                return text
+    return html.decode(_detect(html), "replace")
+
+
+def _codec(label: str) -> str | None:
+    try:
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError):
+        return None
+    name = _SUPERSETS.get(name, name)
+    return name if codecs.lookup(name)._is_text_encoding else None
+
+
+def _detect(html: bytes) -> str:
+    try:
+        html.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        window = html[max(0, error.start - 1024) : error.start + _DETECTION_WINDOW]
+    best = from_bytes(window).best()
+    return best.encoding if best is not None else "cp1252"

@@ -1,0 +1,1 @@
+"""Decisions: `rule(item, rules) -> Keep | Drop`. Pure functions, no Beam, no network, no logging."""

@@ -1,0 +1,33 @@
+"""Consent as servers express it: X-Robots-Tag and the TDM reservation protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from schemas.recipe import Fetch
+from schemas.verdict import KEEP, Drop, Verdict
+
+# Directives whose value follows a colon; what stands before any other colon is a user agent.
+_VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
+
+
+def header_rule(headers: Mapping[str, str], rules: Fetch) -> Verdict:
+    """Judge the response headers (lower-case names) of a page or an image.
+
+    A directive counts when it names no user agent or ours. `tdm-reservation: 1` reserves the
+    rights of text and data mining (W3C TDMRep).
+    """
+    scope = ""
+    for directive in headers.get("x-robots-tag", "").lower().split(","):
+        name, colon, rest = directive.partition(":")
+        name = name.strip()
+        if colon and name not in _VALUED:
+            scope, name = name, rest.strip()
+        if scope in ("", rules.robots_token.lower()) and name in rules.disallowed_directives:
+            return Drop("consent.header", name)
+    if rules.honour_tdm_reservation:
+        reservation = re.match(r"\s*(\d)", headers.get("tdm-reservation", ""))
+        if reservation and reservation.group(1) == "1":
+            return Drop("consent.tdm_reservation", "1")
+    return KEEP

@@ -1,0 +1,46 @@
+"""Rules on a decoded image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.recipe import ImageRules
+from schemas.verdict import KEEP, Drop, Keep, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What the rules look at."""
+
+    format: str
+    """As Pillow names it, lower case: `jpeg`, `png`, `webp`, ..."""
+    width: int
+    height: int
+    encoded_bytes: int
+    channel_spread: int
+    """Largest difference, 0 to 255, between two pixels of the image in one colour channel."""
+
+
+def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
+    """Judge an image that was decoded (KOSMOS-1 appendix B.1.3 rule 3, and the presets' rules)."""
+    short, long = sorted((facts.width, facts.height))
+    if short < rules.min_side:
+        return Drop("image.min_side", short, rules.min_side)
+    if rules.max_side is not None and long > rules.max_side:
+        return Drop("image.max_side", long, rules.max_side)
+    if rules.max_aspect is not None and long > rules.max_aspect * short:
+        return Drop("image.max_aspect", long / short, rules.max_aspect)
+    if rules.min_bytes is not None and facts.encoded_bytes < rules.min_bytes:
+        return Drop("image.min_bytes", facts.encoded_bytes, rules.min_bytes)
+    if rules.formats and facts.format not in rules.formats:
+        return Drop("image.format", facts.format, " ".join(rules.formats))
+    if rules.drop_single_color and facts.channel_spread <= rules.single_color_tolerance:
+        return Drop("image.single_color", facts.channel_spread, rules.single_color_tolerance)
+    return Keep((("channel_spread", float(facts.channel_spread)),))
+
+
+def spread_rule(documents: int, rules: ImageRules) -> Verdict:
+    """Judge an image by how many documents show it (OBELICS: more than 10 is a logo or an ad)."""
+    if rules.max_documents is not None and documents > rules.max_documents:
+        return Drop("image.max_documents", documents, rules.max_documents)
+    return KEEP

@@ -1,0 +1,1 @@
+"""Images: fetching them safely, decoding, judging and storing them."""

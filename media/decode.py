@@ -1,0 +1,116 @@
+"""Encoded bytes of the web to the stored image of the recipe's size."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from filters.image import ImageFacts, image_rule
+from schemas.recipe import ImageRules, Images
+from schemas.verdict import Drop
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+# Warnings about odd files are no news on the open web; the one about bombs is an error.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "PCX")
+_DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    ArithmeticError,
+    IndexError,
+    KeyError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    OverflowError,
+)
+"""What Pillow's decoders raise on hostile or broken input; each becomes a ledger row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedImage:
+    """An image ready to be stored."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    facts: ImageFacts
+    """Of the original."""
+
+
+def decode_image(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Drop:
+    """Decode, judge, resize and re-encode one image.
+
+    The shorter side becomes `images.size` (bicubic) and, with `center_crop`, the middle square is
+    kept, as CLIP's preprocessing does (KOSMOS-1's loader: 224, bicubic, centre crop). Orientation
+    tags are applied, transparency is laid over white, the first frame stands for an animation.
+    """
+    try:
+        return _decode(data, rules, images)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        return Drop("image.max_pixels", str(error)[:200], rules.max_pixels)
+    except UnidentifiedImageError:
+        return Drop("image.not_an_image", data[:8].hex())
+    except _DECODE_ERRORS as error:
+        return Drop("image.undecodable", f"{type(error).__name__}: {error}"[:200])
+
+
+def _decode(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Drop:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        width, height = opened.size
+        if width * height > rules.max_pixels:
+            return Drop("image.max_pixels", width * height, rules.max_pixels)
+        if min(width, height) < rules.min_side:
+            return Drop("image.min_side", min(width, height), rules.min_side)
+        if (frames := getattr(opened, "n_frames", 1)) > rules.max_frames:
+            return Drop("image.max_frames", frames, rules.max_frames)
+        name = (opened.format or "").lower()
+        if name == "jpeg":
+            # DCT scaling decodes to no less than twice the stored size: cheaper, same result after resampling.
+            opened.draft("RGB", (images.size * 2, images.size * 2))
+        picture = _flatten(ImageOps.exif_transpose(opened))
+    facts = ImageFacts(
+        format=name,
+        width=width,
+        height=height,
+        encoded_bytes=len(data),
+        channel_spread=max(high - low for low, high in _extrema(picture)),
+    )
+    verdict = image_rule(facts, rules)
+    if isinstance(verdict, Drop):
+        return verdict
+    resized = _resize(picture, images.size, images.center_crop)
+    buffer = io.BytesIO()
+    resized.save(buffer, "JPEG", quality=images.jpeg_quality)
+    return EncodedImage(
+        jpeg=buffer.getvalue(), width=resized.width, height=resized.height, facts=facts
+    )
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """RGB, with transparency over white."""
+    if picture.mode.startswith(("I;16", "I", "F")):
+        picture = picture.convert("L")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _extrema(picture: Image.Image) -> tuple[tuple[int, int], ...]:
+    return picture.getextrema()  # type: ignore[return-value]  # RGB gives one pair per band
+
+
+def _resize(picture: Image.Image, size: int, center_crop: bool) -> Image.Image:
+    if center_crop:
+        return ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+    scale = size / min(picture.size)
+    target = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
+    return picture.resize(target, Image.Resampling.BICUBIC)

@@ -1,0 +1,1 @@
+"""Beam pipelines: one stage per file; wiring, labels, counters and keys, and nothing else."""

@@ -1,0 +1,239 @@
+"""Stage `documents`: archive records to filtered documents, one part per input file.
+
+    record ──classify──▶ page ──consent, extract, rules──▶ documents/SOURCE/part-N.parquet
+                 └─────▶ image record ─────────────────▶ references/available/SOURCE/part-N.parquet
+    image nodes of the kept documents ─────────────────▶ references/wanted/SOURCE/part-N.parquet
+    `data:` images ────────────────────────────────────▶ references/inline/SOURCE/part-N.parquet
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import unquote_to_bytes
+
+import pyarrow as pa
+
+from extraction import extract
+from filters.consent import header_rule
+from filters.language import language_rule
+from filters.node import node_rule
+from filters.page import coherence_rule, interspersed_rule
+from filters.pair import caption_rule
+from filters.record import classify_record
+from pipelines.part import PartWriter, RowWriter
+from pipelines.plan import InputPart, RunPlan
+from schemas.document import (
+    DOCUMENT_SCHEMA,
+    Document,
+    ImageSegment,
+    Segment,
+    TextSegment,
+    document_to_row,
+)
+from schemas.identity import content_key, document_id, image_key
+from schemas.page import DamagedRegion, Record
+from schemas.recipe import Filters, Source
+from schemas.verdict import Drop
+from sources.archive import read_archive
+
+STAGE = "documents"
+
+WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("documents", pa.int64())])
+AVAILABLE_SCHEMA = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        ("url", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+    ]
+)
+INLINE_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("bytes", pa.binary())])
+
+
+def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
+    """Read one archive to its end and write what it holds."""
+    _DocumentsPart(plan, part, task).run()
+
+
+class _DocumentsPart:
+    def __init__(self, plan: RunPlan, part: PartWriter, task: InputPart) -> None:
+        self.recipe = plan.recipe
+        self.filters: Filters = plan.recipe.filters
+        self.source: Source = plan.recipe.sources[task.source]
+        self.part = part
+        self.task = task
+        self.documents = part.rows(f"documents/{task.name}.parquet", DOCUMENT_SCHEMA)
+        self.available = part.rows(f"references/available/{task.name}.parquet", AVAILABLE_SCHEMA)
+        self.inline: RowWriter = part.rows(f"references/inline/{task.name}.parquet", INLINE_SCHEMA)
+        self.inline_keys: set[bytes] = set()
+        self.wanted: dict[bytes, tuple[str, int]] = {}
+
+    def run(self) -> None:
+        name = self.task.source
+        wants_images = self.source.format != "text"
+        limit = self.recipe.extraction.max_record_bytes
+        for item in read_archive(self.task.path, limit):
+            record_id = f"{item.origin.warc_file}@{item.origin.offset}"
+            self.part.came_in(name, "record")
+            if isinstance(item, DamagedRegion):
+                damage = Drop("record.damaged", item.reason, f"{item.origin.length} bytes")
+                self.part.drop(name, "record", record_id, "", damage)
+                continue
+            verdict = classify_record(item)
+            if verdict == "image" and not wants_images:
+                verdict = Drop("record.media_type", item.content_type, "text/html")
+            if isinstance(verdict, Drop):
+                self.part.drop(name, "record", record_id, item.url, verdict)
+                continue
+            self.part.went_out(name, "record")
+            if verdict == "image":
+                self.available.write(
+                    {
+                        "key": image_key(item.url),
+                        "url": _clean(item.url),
+                        "offset": item.origin.offset,
+                        "length": item.origin.length,
+                    }
+                )
+            else:
+                self.take_page(item)
+        wanted = self.part.rows(f"references/wanted/{self.task.name}.parquet", WANTED_SCHEMA)
+        for key, (url, documents) in sorted(self.wanted.items()):
+            wanted.write({"key": key, "url": url, "documents": documents})
+
+    def take_page(self, record: Record) -> None:
+        name = self.task.source
+        self.part.came_in(name, "page")
+        page = replace(record, url=_clean(record.url))
+        page_id = document_id(page.origin.warc_file, page.origin.offset, page.url)
+        made = self.judge_page(page)
+        if isinstance(made, Drop):
+            self.part.drop(name, "page", page_id, page.url, made)
+            return
+        self.part.went_out(name, "page")
+        documents = [made] if self.source.format != "pairs" else list(_pairs(made))
+        for document in documents:
+            self.part.came_in(name, "document")
+            verdict = self.judge_caption(document)
+            if isinstance(verdict, Drop):
+                self.part.drop(name, "document", document.id, document.url, verdict)
+                self.drop_nodes(document, verdict.rule)
+            else:
+                self.keep(document)
+
+    def judge_page(self, page: Record) -> Document | Drop:
+        """All rules on a page, cheapest first; its image nodes are judged on the way."""
+        consent = header_rule(page.headers, self.recipe.images.fetch)
+        if isinstance(consent, Drop):
+            return consent
+        document = extract(
+            page.payload,
+            page.url,
+            source=self.task.source,
+            charset=page.charset,
+            origin=page.origin,
+            date=page.date,
+            limits=self.recipe.extraction,
+        )
+        if isinstance(document, Drop):
+            return document
+        scores: dict[str, float] = {}
+        text = document.text
+        for rule in (coherence_rule, language_rule):
+            verdict = rule(text, self.filters.page)
+            if isinstance(verdict, Drop):
+                return verdict
+            scores.update(verdict.scores)
+        document = replace(document, scores=scores)
+        if self.source.format == "text":
+            return document.with_segments(
+                [s for s in document.segments if isinstance(s, TextSegment)]
+            )
+        document = self.judge_nodes(document)
+        verdict = interspersed_rule(document, self.filters.page)
+        if isinstance(verdict, Drop):
+            self.drop_nodes(document, verdict.rule)
+            return verdict
+        return document
+
+    def judge_nodes(self, document: Document) -> Document:
+        seen: set[bytes] = set()
+        kept: list[Segment] = []
+        for segment in document.segments:
+            if not isinstance(segment, ImageSegment):
+                kept.append(segment)
+                continue
+            self.part.came_in(document.source, "node")
+            image = self.shorten_data_uri(segment)
+            key = image_key(image.url)
+            verdict = node_rule(image, self.filters.node)
+            if not isinstance(verdict, Drop) and self.filters.node.drop_repeats and key in seen:
+                verdict = Drop("node.repeated", image.url[:100])
+            seen.add(key)
+            if isinstance(verdict, Drop):
+                self.part.drop(document.source, "node", document.id, image.url, verdict)
+            else:
+                kept.append(image)
+        return document.with_segments(kept)
+
+    def shorten_data_uri(self, image: ImageSegment) -> ImageSegment:
+        """Give a `data:` image a short address, and put its bytes beside the part."""
+        if not image.url.startswith("data:image/"):
+            return image
+        data = _decode_data_uri(image.url)
+        url = f"data:,{content_key(data).hex()}"
+        key = image_key(url)
+        if key not in self.inline_keys:
+            self.inline_keys.add(key)
+            self.inline.write({"key": key, "url": url, "bytes": data})
+        return replace(image, url=url)
+
+    def judge_caption(self, document: Document) -> Drop | None:
+        if self.source.format != "pairs":
+            return None
+        verdict = caption_rule(document.text, self.filters.pair)
+        return verdict if isinstance(verdict, Drop) else None
+
+    def drop_nodes(self, document: Document, rule: str) -> None:
+        for image in document.images:
+            self.part.drop(
+                document.source, "node", document.id, image.url, Drop("node.page_dropped", rule)
+            )
+
+    def keep(self, document: Document) -> None:
+        self.part.went_out(document.source, "document")
+        self.part.went_out(document.source, "node", len(document.images))
+        self.documents.write(document_to_row(document))
+        for key, url in {image_key(i.url): i.url for i in document.images}.items():
+            _, count = self.wanted.get(key, (url, 0))
+            self.wanted[key] = (url, count + 1)
+
+
+def _pairs(page: Document) -> Iterator[Document]:
+    """One document per image: the image and its caption, alt text before figure caption."""
+    for index, image in enumerate(page.images):
+        caption = " ".join((image.alt or image.caption).split())
+        yield replace(
+            page,
+            id=document_id(page.origin.warc_file, page.origin.offset, page.url, str(index)),
+            segments=(replace(image, alt="", caption=""), TextSegment(text=caption)),
+        )
+
+
+def _decode_data_uri(uri: str) -> bytes:
+    header, _, body = uri.partition(",")
+    data = unquote_to_bytes(body)
+    if header.rstrip().lower().endswith(";base64"):
+        try:
+            return base64.b64decode(b"".join(data.split()))
+        except binascii.Error:
+            return b""
+    return data
+
+
+def _clean(url: str) -> str:
+    """The address as UTF-8 can hold it."""
+    return url.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,69 @@
+"""The pipeline that most stages are: a list of parts, each made by one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.engine import Engine
+from pipelines.part import PartWriter, marker_path
+from pipelines.plan import RunPlan
+from pipelines.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTask:
+    """One part to make."""
+
+    name: str
+    cost: float
+    """Expected work, in any unit: balances the workers."""
+    payload: Any
+    """What the part is made of: a small, picklable description."""
+
+
+MakePart = Callable[[RunPlan, PartWriter, Any], None]
+
+
+class MakeParts(beam.DoFn):
+    """Makes parts; one that is already committed is left as it is."""
+
+    def __init__(self, run: RunDirectory, plan: RunPlan, stage: str, make: MakePart) -> None:
+        self._run = run
+        self._plan = plan
+        self._stage = stage
+        self._make = make
+
+    def process(self, tasks: Sequence[PartTask]) -> Iterator[str]:
+        for task in tasks:
+            if not self._run.exists(marker_path(self._stage, task.name)):
+                with PartWriter(self._run, self._stage, task.name) as part:
+                    self._make(self._plan, part, task.payload)
+            yield task.name
+
+
+def run_parts(
+    engine: Engine,
+    run: RunDirectory,
+    plan: RunPlan,
+    stage: str,
+    tasks: Iterable[PartTask],
+    make: MakePart,
+) -> None:
+    """Make every part of a stage that is not made yet."""
+    missing = [t for t in tasks if not run.exists(marker_path(stage, t.name))]
+    if not missing:
+        return
+    lists = engine.spread(missing, lambda task: task.cost)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        (
+            pipeline
+            | "Tasks" >> beam.Create(lists)
+            | f"Make {stage}" >> beam.ParDo(MakeParts(run, plan, stage, make))
+        )
+
+    engine.run(build)

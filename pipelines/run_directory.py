@@ -1,0 +1,100 @@
+"""The run directory on any fsspec filesystem: whole files or none, and the marks of what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+class RunDirectory:
+    """Paths below one root, written so that no reader ever sees half a file."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._filesystem, self._base = fsspec.core.url_to_fs(root)
+        self._local = isinstance(self._filesystem, LocalFileSystem)
+
+    def __reduce__(self) -> tuple[type[RunDirectory], tuple[str]]:
+        return RunDirectory, (self.root,)
+
+    @property
+    def is_local(self) -> bool:
+        return self._local
+
+    def path(self, *parts: str) -> str:
+        return "/".join((self._base, *parts))
+
+    def exists(self, *parts: str) -> bool:
+        return bool(self._filesystem.exists(self.path(*parts)))
+
+    def list(self, *parts: str, suffix: str = "") -> list[str]:
+        """Files anywhere below a folder, as paths relative to the root, sorted."""
+        base = self.path(*parts)
+        if not self._filesystem.exists(base):
+            return []
+        found = self._filesystem.find(base)
+        prefix = len(self._base) + 1
+        return sorted(
+            relative
+            for name in found
+            if (relative := name[prefix:]).endswith(suffix) and not relative.endswith(".tmp")
+        )
+
+    def size(self, *parts: str) -> int:
+        return int(self._filesystem.size(self.path(*parts)))
+
+    def open(self, *parts: str) -> IO[bytes]:
+        """Open a file for reading, seekable."""
+        stream: IO[bytes] = self._filesystem.open(self.path(*parts), "rb")
+        return stream
+
+    def read_json(self, *parts: str) -> Any:
+        with self.open(*parts) as stream:
+            return json.load(stream)
+
+    def write_json(self, data: Any, *parts: str) -> None:
+        self.write_bytes((json.dumps(data, indent=1, sort_keys=True) + "\n").encode(), *parts)
+
+    def write_bytes(self, data: bytes, *parts: str) -> None:
+        with self.publish(*parts) as local:
+            local.write_bytes(data)
+
+    @contextmanager
+    def publish(self, *parts: str) -> Iterator[Path]:
+        """A local file to fill, which appears under its name whole when the block ends well.
+
+        On a disk: a temporary name in the same folder, fsync, rename. On an object store: one
+        finished upload. When the block raises, nothing appears.
+        """
+        target = self.path(*parts)
+        if self._local:
+            folder, name = os.path.split(target)
+            os.makedirs(folder, exist_ok=True)
+            temporary = Path(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+        else:
+            temporary = Path(tempfile.mkdtemp(prefix="curate-"), parts[-1].rsplit("/", 1)[-1])
+        try:
+            yield temporary
+            if self._local:
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                os.replace(temporary, target)
+            else:
+                self._filesystem.put_file(str(temporary), target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove temporary files that a killed run left behind."""
+        if self._local:
+            for name in Path(self._base).rglob(".*.tmp"):
+                name.unlink(missing_ok=True)

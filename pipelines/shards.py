@@ -1,0 +1,193 @@
+"""Stage `shards`: selected documents to packed rows, with their image bytes inside.
+
+Consecutive parts of a source are joined until a shard has `tokenization.shard_documents` documents:
+a rule on the stage before alone, so that the shards are the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import pyarrow.parquet as pq
+
+from pipelines.image_plan import bucket_name
+from pipelines.part import PartWriter
+from pipelines.plan import InputPart, RunPlan
+from pipelines.run_directory import RunDirectory
+from pipelines.tokenizer import MODEL_PATH
+from schemas.document import document_from_row
+from schemas.packed import PackedImage, packed_schema
+from schemas.verdict import Drop
+from tokenization.formats import Formatter, TokenizedDocument
+from tokenization.packing import Cut, one_row_each, pack
+from tokenization.shards import ShardWriter
+from tokenization.vocabulary import Vocabulary
+
+STAGE = "shards"
+_OPEN_TARS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardTask:
+    """One shard: the parts whose documents go into it."""
+
+    source: str
+    index: int
+    count: int
+    """Shards of the source."""
+    parts: tuple[InputPart, ...]
+    documents: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}/shard-{self.index:05d}-of-{self.count:05d}"
+
+
+def plan_shards(plan: RunPlan, documents: dict[str, int]) -> list[ShardTask]:
+    """Cut each source's parts into shards.
+
+    Args:
+        documents: selected documents by part name.
+    """
+    tasks: list[ShardTask] = []
+    for source in plan.sources():
+        groups: list[list[InputPart]] = []
+        held = 0
+        for part in plan.parts_of(source):
+            if documents[part.name] == 0:
+                continue
+            if not groups or held >= plan.recipe.tokenization.shard_documents:
+                groups.append([])
+                held = 0
+            groups[-1].append(part)
+            held += documents[part.name]
+        tasks += [
+            ShardTask(
+                source=source,
+                index=index,
+                count=len(groups),
+                parts=tuple(group),
+                documents=sum(documents[p.name] for p in group),
+            )
+            for index, group in enumerate(groups)
+        ]
+    return tasks
+
+
+def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
+    """Tokenize, pack and write one shard."""
+    settings = plan.recipe.tokenization
+    source = plan.recipe.sources[task.source]
+    vocabulary = _vocabulary(part.run)
+    formatter = Formatter(
+        vocabulary=vocabulary,
+        format=source.format,
+        image_slots=settings.image_slots,
+        loss_on_image_token=settings.loss_on_image_token,
+    )
+    schema = packed_schema(
+        vocabulary.size,
+        {
+            "block": str(settings.block),
+            "tokenizer_sha256": vocabulary.sha256,
+            "vocabulary": str(vocabulary.size),
+            "recipe_fingerprint": plan.fingerprint,
+            "source": task.source,
+            "format": source.format,
+        },
+    )
+    path = part.file(f"shards/{task.name}.arrow")
+    packer = pack if settings.pack or source.format == "text" else one_row_each
+    images = _ImageReader(part.run)
+    writer = ShardWriter(path, schema, images.read)
+    targets = 0
+    for row in packer(_documents(part, task, formatter), settings.block, settings.image_slots):
+        if isinstance(row, Cut):
+            verdict = Drop(row.rule, row.tokens, row.limit)
+            part.drop(task.source, "line", row.document.id, row.document.url, verdict)
+            continue
+        targets += sum(row.loss_mask)
+        writer.write(row)
+    writer.close()
+    images.close()
+    part.facts.update(
+        path=f"shards/{task.name}.arrow",
+        source=task.source,
+        rows=writer.rows,
+        tokens=writer.tokens,
+        targets=targets,
+        block=settings.block,
+        images=images.count,
+        bytes=path.stat().st_size,
+        sha256=_sha256(path),
+    )
+
+
+def _documents(
+    part: PartWriter, task: ShardTask, formatter: Formatter
+) -> Iterator[TokenizedDocument]:
+    for input_part in task.parts:
+        with part.run.open(f"selected/{input_part.name}.parquet") as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    document = document_from_row(row)
+                    part.came_in(task.source, "document")
+                    tokenized = formatter.tokenize(document)
+                    if tokenized.length <= 1:
+                        empty = Drop("pack.empty", tokenized.length, 2)
+                        part.drop(task.source, "document", document.id, document.url, empty)
+                        continue
+                    part.went_out(task.source, "document")
+                    yield tokenized
+
+
+class _ImageReader:
+    """Random reads from the run's image tars, with a bounded number of them open."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._open: dict[int, IO[bytes]] = {}
+        self.count = 0
+
+    def read(self, image: PackedImage) -> bytes:
+        stream = self._open.pop(image.tar, None)
+        if stream is None:
+            if len(self._open) >= _OPEN_TARS:
+                self._open.pop(next(iter(self._open))).close()
+            stream = self._run.open(f"images/{bucket_name(image.tar)}.tar")
+        self._open[image.tar] = stream
+        stream.seek(image.offset)
+        data = stream.read(image.size)
+        if len(data) != image.size:
+            raise OSError(
+                f"images/{bucket_name(image.tar)}.tar ends at {image.offset + len(data)}, "
+                f"must hold {image.offset + image.size} bytes for {image.url}. "
+                "Remove the run directory's stages/images and run again."
+            )
+        self.count += 1
+        return data
+
+    def close(self) -> None:
+        for stream in self._open.values():
+            stream.close()
+
+
+@lru_cache(maxsize=2)
+def _vocabulary_of(root: str, sha256: str) -> Vocabulary:
+    with RunDirectory(root).open(MODEL_PATH) as stream:
+        return Vocabulary(stream.read())
+
+
+def _vocabulary(run: RunDirectory) -> Vocabulary:
+    marker = run.read_json("stages/tokenizer/model.json")
+    return _vocabulary_of(run.root, marker["sha256"])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

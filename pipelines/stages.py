@@ -1,0 +1,191 @@
+"""The stages of `build-shards`, in order, and what drives them.
+
+    documents ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
+
+A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe and
+input, the summed counts, and is written after its conservation check. What is done is skipped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines import (
+    documents,
+    image_plan,
+    image_verdicts,
+    images,
+    selection,
+    shards,
+    tokenizer,
+)
+from pipelines.engine import Engine
+from pipelines.image_plan import bucket_name
+from pipelines.part import PartWriter, marker_path
+from pipelines.parts import PartTask, run_parts
+from pipelines.plan import RunPlan
+from pipelines.run_directory import RunDirectory
+from schemas.ledger import Tally
+
+
+class ConservationError(RuntimeError):
+    """Things came in that neither went out nor were dropped: a fault of the program, never of data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A step of the run: the names of its parts, and how to make them all."""
+
+    name: str
+    part_names: Callable[[Stages], list[str]]
+    make: Callable[[Stages], None]
+
+
+Watch = Callable[[str, int], AbstractContextManager[object]]
+"""Shows the progress of a stage, given its name and its number of parts."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stages:
+    """One run of the stages over one run directory."""
+
+    engine: Engine
+    run: RunDirectory
+    plan: RunPlan
+    input_fingerprint: str
+
+    def complete(self, stage: Stage, watch: Watch) -> dict[str, Any]:
+        """Make a stage unless it is done; its success record either way.
+
+        Raises:
+            ConservationError: the counts of the stage do not balance.
+        """
+        success = success_path(stage.name)
+        if self.run.exists(success):
+            record: dict[str, Any] = self.run.read_json(success)
+            return record
+        started = time.monotonic()
+        names = stage.part_names(self)
+        with watch(stage.name, len(names)):
+            stage.make(self)
+        tally, ledger_rows, work = self._sum(stage.name, names)
+        problems = tally.imbalances()
+        if sum(tally.dropped.values()) != ledger_rows:
+            problems.append(
+                f"{sum(tally.dropped.values())} dropped, {ledger_rows} rows in the ledger"
+            )
+        if problems:
+            raise ConservationError(
+                f"stage {stage.name}: in = out + dropped does not hold: {'; '.join(problems)}. "
+                "This is a fault of curate; please report it with the run's stages/ folder."
+            )
+        record = {
+            "stage": stage.name,
+            "recipe": self.plan.fingerprint,
+            "input": self.input_fingerprint,
+            "tally": tally.to_json(),
+            "parts": len(names),
+            "seconds": round(time.monotonic() - started, 3),
+            "work_seconds": round(work, 3),
+        }
+        self.run.write_json(record, success)
+        return record
+
+    def facts(self, stage: str, name: str) -> dict[str, Any]:
+        """What a part's marker says."""
+        found: dict[str, Any] = self.run.read_json(marker_path(stage, name))
+        return found
+
+    def _sum(self, stage: str, names: list[str]) -> tuple[Tally, int, float]:
+        total, ledger_rows, work = Tally(), 0, 0.0
+        for name in names:
+            marker = self.facts(stage, name)
+            total.add(Tally.from_json(marker["tally"]))
+            ledger_rows += marker["ledger_rows"]
+            work += marker["seconds"]
+        return total, ledger_rows, work
+
+    def shard_tasks(self) -> list[shards.ShardTask]:
+        counts = {
+            p.name: int(self.facts(selection.STAGE, p.name)["documents"]) for p in self.plan.parts
+        }
+        return shards.plan_shards(self.plan, counts)
+
+
+def success_path(stage: str) -> str:
+    return f"stages/{stage}/_SUCCESS.json"
+
+
+def _input_parts(stages: Stages) -> list[str]:
+    return [p.name for p in stages.plan.parts]
+
+
+def _buckets(stages: Stages) -> list[str]:
+    return [bucket_name(b) for b in range(2 * len(stages.plan.parts))]
+
+
+def _make_documents(stages: Stages) -> None:
+    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
+    _run(stages, documents.STAGE, tasks, documents.make_documents)
+
+
+def _make_images(stages: Stages) -> None:
+    tasks = [
+        PartTask(
+            name=bucket_name(b),
+            cost=1 + stages.facts(image_plan.STAGE, bucket_name(b))["images"],
+            payload=b,
+        )
+        for b in range(2 * len(stages.plan.parts))
+    ]
+    _run(stages, images.STAGE, tasks, images.make_images)
+
+
+def _make_selection(stages: Stages) -> None:
+    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
+    _run(stages, selection.STAGE, tasks, selection.make_selection)
+
+
+def _make_tokenizer(stages: Stages) -> None:
+    """In this process: it is one task, and its errors are the user's to read."""
+    lines = sum(stages.facts(selection.STAGE, p.name)["lines"] for p in stages.plan.parts)
+    if not stages.run.exists(marker_path(tokenizer.STAGE, "model")):
+        with PartWriter(stages.run, tokenizer.STAGE, "model") as part:
+            tokenizer.make_tokenizer(stages.plan, part, lines)
+
+
+def _make_shards(stages: Stages) -> None:
+    tasks = [PartTask(name=t.name, cost=t.documents, payload=t) for t in stages.shard_tasks()]
+    _run(stages, shards.STAGE, tasks, shards.make_shard)
+
+
+def _run(stages: Stages, stage: str, tasks: list[PartTask], make: Any) -> None:
+    run_parts(stages.engine, stages.run, stages.plan, stage, tasks, make)
+
+
+STAGES = (
+    Stage(name=documents.STAGE, part_names=_input_parts, make=_make_documents),
+    Stage(
+        name=image_plan.STAGE,
+        part_names=_buckets,
+        make=lambda s: image_plan.run_image_plan(s.engine, s.run, s.plan),
+    ),
+    Stage(name=images.STAGE, part_names=_buckets, make=_make_images),
+    Stage(
+        name=image_verdicts.STAGE,
+        part_names=_input_parts,
+        make=lambda s: image_verdicts.run_image_verdicts(s.engine, s.run, s.plan),
+    ),
+    Stage(name=selection.STAGE, part_names=_input_parts, make=_make_selection),
+    Stage(name=tokenizer.STAGE, part_names=lambda _: ["model"], make=_make_tokenizer),
+    Stage(
+        name=shards.STAGE,
+        part_names=lambda s: [t.name for t in s.shard_tasks()],
+        make=_make_shards,
+    ),
+)
+STAGE_NAMES = tuple(s.name for s in STAGES)

@@ -1,0 +1,22 @@
+"""A worker process of the local pool: prints its port, works until its standard input closes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+
+import pipelines.stages  # noqa: F401  # loaded before work arrives, so that no part waits for it
+
+
+def main() -> None:
+    address, _server = BeamFnExternalWorkerPoolServicer.start(use_process=False)
+    print(address.rsplit(":", 1)[-1], flush=True)
+    sys.stdin.read()
+    # The harness' threads never end by themselves; every finished part is already on disk.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Documents: text and images in reading order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.page import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSegment:
+    """Text between two images: one line per paragraph, heading, list item or table row."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """Where a stored image lies: a member of one of the run's image tars."""
+
+    tar: int
+    """Number of the tar in `images/`."""
+    offset: int
+    """Byte offset of the encoded image in that tar."""
+    size: int
+    """Bytes of the encoded image."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSegment:
+    """An image at its place in the text."""
+
+    url: str
+    """Absolute address. A `data:` image is held under `data:,` and the hash of its bytes."""
+    alt: str = ""
+    caption: str = ""
+    width: int | None = None
+    """Rendered width in CSS pixels, where the markup says so."""
+    height: int | None = None
+    stored: StoredImage | None = None
+    """Set once the image has been resolved and judged."""
+
+
+Segment = TextSegment | ImageSegment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The unit of curation, from any source."""
+
+    id: str
+    source: str
+    url: str
+    segments: tuple[Segment, ...]
+    origin: Origin
+    date: str = ""
+    title: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Every number that a filter computed, under the rule's name: thresholds can be re-cut."""
+
+    @property
+    def text(self) -> str:
+        """All text, a segment per line or more."""
+        return "\n".join(s.text for s in self.segments if isinstance(s, TextSegment))
+
+    @property
+    def images(self) -> tuple[ImageSegment, ...]:
+        return tuple(s for s in self.segments if isinstance(s, ImageSegment))
+
+    def with_segments(self, segments: Iterator[Segment] | list[Segment]) -> Document:
+        return replace(self, segments=join_adjacent_text(segments))
+
+
+def join_adjacent_text(segments: Iterator[Segment] | list[Segment]) -> tuple[Segment, ...]:
+    """Drop empty text and join neighbouring text segments, as after an image between them went."""
+    joined: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, TextSegment):
+            if not segment.text.strip():
+                continue
+            if joined and isinstance(joined[-1], TextSegment):
+                joined[-1] = TextSegment(text=f"{joined[-1].text}\n{segment.text}")
+                continue
+        joined.append(segment)
+    return tuple(joined)
+
+
+_STORED = pa.struct(
+    [
+        ("tar", pa.int32()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("url", pa.string()),
+        ("warc_file", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("date", pa.string()),
+        ("title", pa.string()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+        (
+            "segments",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("type", pa.string()),
+                        ("text", pa.string()),
+                        ("url", pa.string()),
+                        ("alt", pa.string()),
+                        ("caption", pa.string()),
+                        ("width", pa.int32()),
+                        ("height", pa.int32()),
+                        ("stored", _STORED),
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+
+
+def document_to_row(document: Document) -> dict[str, Any]:
+    """A row of `DOCUMENT_SCHEMA`."""
+    return {
+        "id": document.id,
+        "source": document.source,
+        "url": document.url,
+        "warc_file": document.origin.warc_file,
+        "offset": document.origin.offset,
+        "length": document.origin.length,
+        "date": document.date,
+        "title": document.title,
+        "scores": sorted(document.scores.items()),
+        "segments": [_segment_to_row(s) for s in document.segments],
+    }
+
+
+def _segment_to_row(segment: Segment) -> dict[str, Any]:
+    if isinstance(segment, TextSegment):
+        return {"type": "text", "text": segment.text}
+    row: dict[str, Any] = {
+        "type": "image",
+        "url": segment.url,
+        "alt": segment.alt,
+        "caption": segment.caption,
+        "width": segment.width,
+        "height": segment.height,
+    }
+    if (stored := segment.stored) is not None:
+        row["stored"] = {
+            "tar": stored.tar,
+            "offset": stored.offset,
+            "size": stored.size,
+            "width": stored.width,
+            "height": stored.height,
+        }
+    return row
+
+
+def document_from_row(row: dict[str, Any]) -> Document:
+    """The inverse of `document_to_row`."""
+    return Document(
+        id=row["id"],
+        source=row["source"],
+        url=row["url"],
+        origin=Origin(warc_file=row["warc_file"], offset=row["offset"], length=row["length"]),
+        date=row["date"],
+        title=row["title"],
+        scores=dict(row["scores"]),
+        segments=tuple(_segment_from_row(s) for s in row["segments"]),
+    )
+
+
+def _segment_from_row(row: dict[str, Any]) -> Segment:
+    if row["type"] == "text":
+        return TextSegment(text=row["text"])
+    stored = row["stored"]
+    return ImageSegment(
+        url=row["url"],
+        alt=row["alt"],
+        caption=row["caption"],
+        width=row["width"],
+        height=row["height"],
+        stored=None if stored is None else StoredImage(**stored),
+    )
+
+
+def document_to_json(document: Document) -> dict[str, Any]:
+    """The document as `curate extract` prints it, one JSON object a line."""
+    segments: list[dict[str, str]] = [
+        {"type": "text", "text": s.text}
+        if isinstance(s, TextSegment)
+        else {"type": "image", "url": s.url, "alt": s.alt, "caption": s.caption}
+        for s in document.segments
+    ]
+    meta = {
+        "source": document.source,
+        "warc_file": document.origin.warc_file,
+        "offset": document.origin.offset,
+        "date": document.date,
+        "title": document.title,
+        "scores": document.scores,
+    }
+    return {"id": document.id, "url": document.url, "segments": segments, "meta": meta}

@@ -1,0 +1,33 @@
+"""Keyed hashes: every id, and every choice that looks random, comes from here."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+KEY_BYTES = 16
+
+
+def content_key(*parts: str | bytes) -> bytes:
+    """16-byte BLAKE2b of the parts, each preceded by its length so that joins are unambiguous."""
+    digest = blake2b(digest_size=KEY_BYTES)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.digest()
+
+
+def keyed_fraction(seed: int, purpose: str, item_id: str) -> float:
+    """A number in [0, 1) that depends on seed, purpose and id alone: the source of every choice."""
+    key = content_key(str(seed), purpose, item_id)
+    return int.from_bytes(key[:8], "little") / 2**64
+
+
+def document_id(warc_file: str, offset: int, url: str, variant: str = "") -> str:
+    """Hex id of a document: the record it came from, and which document of that record."""
+    return content_key(warc_file, str(offset), url, variant).hex()
+
+
+def image_key(url: str) -> bytes:
+    """16-byte key of an image URL, without its fragment: one stored image per key."""
+    return content_key("image", url.split("#", 1)[0])

@@ -1,0 +1,97 @@
+"""Recipe files: reading, naming what is wrong in them, fingerprinting."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from hashlib import sha256
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.recipe import Recipe
+
+
+class RecipeError(ValueError):
+    """A recipe that can't be used; the message says where, what was got and what to do."""
+
+
+def load_recipe(path: Path, name: str | None = None) -> Recipe:
+    """Read and validate a YAML recipe.
+
+    Raises:
+        RecipeError: the file can't be read, is not YAML, or doesn't fit the schema.
+    """
+    label = name or str(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{label}: can't be read as YAML: {error}") from error
+    return parse_recipe(data, label)
+
+
+def parse_recipe(data: Any, label: str) -> Recipe:
+    """Validate a recipe given as plain data; `label` names it in errors."""
+    if not isinstance(data, dict):
+        raise RecipeError(f"{label}: must be a mapping of sections (got {type(data).__name__})")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{label}: {_explain(e)}" for e in error.errors()]
+        raise RecipeError("\n".join(lines)) from error
+
+
+def recipe_to_yaml(recipe: Recipe) -> str:
+    """The recipe with every default written out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """SHA-256 of what decides the output. Where the inputs lie is left out: moving them is no change."""
+    data = recipe.model_dump(mode="json")
+    for source in data["sources"].values():
+        for key in ("paths", "crawl", "crawl_root", "limit"):
+            del source[key]
+    if recipe.tokenization.model is not None:
+        data["tokenization"]["model"] = "given"
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"] if part != "[key]"]
+    where = ".".join(location)
+    got = error.get("input")
+    if error["type"] == "extra_forbidden":
+        known = _fields_at(Recipe, location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"Did you mean `{close[0]}`?" if close else f"Known keys: {', '.join(known)}."
+        return f"{where} is not a key of a recipe. {hint}"
+    if error["type"] == "missing":
+        return f"{where} is required. Set it; `curate recipe schema` describes every key."
+    shown = "" if isinstance(got, dict) else f" (got {got!r})"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    verb = "" if message.startswith(("should", "has", "must")) else "is wrong: "
+    return f"{where} {verb}{message}{shown}.".replace("should be", "must be")
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    current: Any = model
+    for part in location:
+        if get_origin(current) is dict:
+            current = get_args(current)[1]
+            continue
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        current = _unwrap(current.model_fields[part].annotation)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []
+
+
+def _unwrap(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        return next(a for a in get_args(annotation) if a is not type(None))
+    return annotation

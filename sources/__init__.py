@@ -1,0 +1,1 @@
+"""Readers: bytes in the outside world to nouns."""

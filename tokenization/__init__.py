@@ -1,0 +1,1 @@
+"""Tokens: SentencePiece, the formats of published systems, full-sentence packing, shard files."""
