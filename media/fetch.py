@@ -13,7 +13,7 @@ import asyncio
 import ssl
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +30,7 @@ from schemas.verdict import Drop
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_ROBOTS_BYTES = 512 << 10
+_MAX_ROBOTS_REDIRECTS = 5
 _MAX_RETRY_AFTER_SECONDS = 60.0
 
 
@@ -88,7 +89,7 @@ class SafeFetcher:
         )
         self._in_flight = asyncio.Semaphore(rules.connections)
         self._hosts: dict[str, _Host] = {}
-        self._robots: dict[str, asyncio.Task[Protego | str]] = {}
+        self._robots: dict[str, asyncio.Task[Protego | Failure]] = {}
 
     async def __aenter__(self) -> SafeFetcher:
         await self._pool.__aenter__()
@@ -126,19 +127,23 @@ class SafeFetcher:
         return _failure("fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects)
 
     async def _robots_refusal(self, url: str, consent: dict[str, str]) -> Failure | None:
-        """RFC 9309: 4xx means everything is allowed, 5xx and no answer that nothing is for now."""
+        """RFC 9309: 4xx means everything is allowed, 5xx and no answer that nothing is for now.
+
+        A host that does not answer at all is told by its own failure: the image is out of reach.
+        """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._robots:
             self._robots[origin] = asyncio.create_task(self._load_robots(origin))
         answer = await self._robots[origin]
-        if isinstance(answer, str):
-            consent["robots"] = answer
-            if answer.startswith("none"):
+        if isinstance(answer, Failure):
+            rule = answer.drop.rule
+            consent["robots"] = f"none: {rule}"
+            if rule.startswith("fetch.http_4") or rule == "fetch.redirects":
                 return None
-            return Failure(
-                drop=Drop("consent.robots_unreachable", answer), retryable=False, consent=consent
-            )
+            if rule.startswith("fetch.http_5"):
+                answer = replace(answer, drop=Drop("consent.robots_unreachable", rule))
+            return replace(answer, retryable=False, consent=consent)
         if answer.can_fetch(url, self._rules.robots_token):
             consent["robots"] = "allowed"
             return None
@@ -149,17 +154,16 @@ class SafeFetcher:
             consent=consent,
         )
 
-    async def _load_robots(self, origin: str) -> Protego | str:
+    async def _load_robots(self, origin: str) -> Protego | Failure:
         url = f"{origin}/robots.txt"
-        for _ in range(6):
+        for _ in range(_MAX_ROBOTS_REDIRECTS + 1):
             outcome = await self._get(url, _MAX_ROBOTS_BYTES, None)
             if isinstance(outcome, Fetched):
                 return Protego.parse(outcome.body.decode("utf-8", "replace"))
             if isinstance(outcome, Failure):
-                rule = outcome.drop.rule
-                return f"none: {rule}" if rule.startswith("fetch.http_4") else f"unreachable: {rule}"
+                return outcome
             url = urljoin(url, outcome)
-        return "none: fetch.redirects"
+        return _failure("fetch.redirects", f">{_MAX_ROBOTS_REDIRECTS}", _MAX_ROBOTS_REDIRECTS)
 
     async def _get(
         self, url: str, max_bytes: int, consent: dict[str, str] | None

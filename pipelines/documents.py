@@ -114,15 +114,18 @@ class _DocumentsPart:
             self.part.drop(name, "page", page_id, page.url, made)
             return
         self.part.went_out(name, "page")
-        documents = [made] if self.source.format != "pairs" else list(_pairs(made))
-        for document in documents:
+        if self.source.format != "pairs":
+            self.keep(made)
+            return
+        for pair in _pairs(made):
             self.part.came_in(name, "document")
-            verdict = self.judge_caption(document)
+            verdict = caption_rule(pair.text, self.filters.pair)
             if isinstance(verdict, Drop):
-                self.part.drop(name, "document", document.id, document.url, verdict)
-                self.drop_nodes(document, verdict.rule)
+                self.part.drop(name, "document", pair.id, pair.url, verdict)
+                self.drop_nodes(pair, verdict.rule)
             else:
-                self.keep(document)
+                self.part.went_out(name, "document")
+                self.keep(pair)
 
     def judge_page(self, page: Record) -> Document | Drop:
         """All rules on a page, cheapest first; its image nodes are judged on the way."""
@@ -142,7 +145,7 @@ class _DocumentsPart:
             return document
         scores: dict[str, float] = {}
         text = document.text
-        for rule in (coherence_rule, language_rule):
+        for rule in (language_rule, coherence_rule):
             verdict = rule(text, self.filters.page)
             if isinstance(verdict, Drop):
                 return verdict
@@ -191,12 +194,6 @@ class _DocumentsPart:
             self.inline.write({"key": key, "url": url, "bytes": data})
         return replace(image, url=url)
 
-    def judge_caption(self, document: Document) -> Drop | None:
-        if self.source.format != "pairs":
-            return None
-        verdict = caption_rule(document.text, self.filters.pair)
-        return verdict if isinstance(verdict, Drop) else None
-
     def drop_nodes(self, document: Document, rule: str) -> None:
         for image in document.images:
             self.part.drop(
@@ -204,7 +201,6 @@ class _DocumentsPart:
             )
 
     def keep(self, document: Document) -> None:
-        self.part.went_out(document.source, "document")
         self.part.went_out(document.source, "node", len(document.images))
         self.documents.write(document_to_row(document))
         for key, url in {image_key(i.url): i.url for i in document.images}.items():

@@ -8,6 +8,7 @@ for every pipeline (3 to 7 seconds each time); a resident pool costs 0.1 to 0.2.
 from __future__ import annotations
 
 import itertools
+import logging
 import subprocess
 import sys
 import threading
@@ -21,6 +22,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
+from apache_beam.utils import thread_pool_executor
+
+# The runner warns that workers without its multi-process mode don't work in parallel; ours do.
+logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
 
 RUNNERS = ("direct",)
 _START_TIMEOUT_SECONDS = 120
@@ -131,7 +136,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             stubs.append(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel))
         self._next_stub = itertools.cycle(stubs)
         self._lock = threading.Lock()
-        self._server = grpc.server(beam.utils.thread_pool_executor.shared_unbounded_instance())
+        self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
         beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ STAGE = "images"
 EVERY_SOURCE = "all"
 """Images are shared by the sources: their counts stand under this name."""
 
+_LOOKUP_THREADS = 64
 _FETCH_WINDOW = 256
 """Responses held in memory at once by one worker, before they are decoded and written."""
 
@@ -190,6 +192,8 @@ def _fetch(
 ) -> Iterator[tuple[dict[str, Any], Resolved]]:
     """Images by HTTP, a window at a time, in the order of the plan."""
     with asyncio.Runner() as loop:
+        # Name look-ups block a thread each; the default of cores + 4 would be the bottleneck.
+        loop.get_loop().set_default_executor(ThreadPoolExecutor(_LOOKUP_THREADS))
         fetcher = SafeFetcher(plan.recipe.images.fetch)
         loop.run(fetcher.__aenter__())
         try:

@@ -6,6 +6,7 @@ cap and the halving come after every rule on images.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
         fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
     selected = part.rows(f"selected/{task.name}.parquet", DOCUMENT_SCHEMA)
     lines = 0
+    per_document: Counter[str] = Counter()
     with part.run.open(f"documents/{task.name}.parquet") as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=256):
             for row in batch.to_pylist():
@@ -50,8 +52,11 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
                 part.went_out(task.source, "document")
                 part.went_out(task.source, "node", len(outcome.images))
                 lines += len(document_lines(outcome))
+                per_document[str(len(outcome.images))] += 1
                 selected.write(document_to_row(outcome))
-    part.facts.update(documents=selected.count, lines=lines)
+    part.facts.update(
+        documents=selected.count, lines=lines, images_per_document=dict(sorted(per_document.items()))
+    )
 
 
 def _select(

@@ -46,8 +46,7 @@ def make_tokenizer(plan: RunPlan, part: PartWriter, lines: int) -> None:
             ) from error
         part.facts["origin"] = "given"
     else:
-        share = min(1.0, settings.training_lines / max(lines, 1))
-        sample = _sample_lines(part.run, plan, share)
+        sample = sample_lines(part.run, plan, lines)
         model = train_model(sample, settings.vocabulary, settings.character_coverage)
         part.facts["origin"] = "trained"
     vocabulary = Vocabulary(model)
@@ -55,7 +54,9 @@ def make_tokenizer(plan: RunPlan, part: PartWriter, lines: int) -> None:
     part.file(MODEL_PATH).write_bytes(model)
 
 
-def _sample_lines(run: RunDirectory, plan: RunPlan, share: float) -> Iterator[str]:
+def sample_lines(run: RunDirectory, plan: RunPlan, lines: int) -> Iterator[str]:
+    """About `tokenization.training_lines` of the run's `lines` selected lines, by keyed hash."""
+    share = min(1.0, plan.recipe.tokenization.training_lines / max(lines, 1))
     for input_part in plan.parts:
         with run.open(f"selected/{input_part.name}.parquet") as stream:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=256):

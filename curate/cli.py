@@ -1,0 +1,327 @@
+"""The `curate` command. Exit codes: 0 done, 1 the work failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from curate import __version__
+from schemas.recipe import Recipe
+from schemas.recipe_file import RecipeError, load_recipe, recipe_to_yaml
+
+if TYPE_CHECKING:
+    from pipelines.run_directory import RunDirectory
+
+# Beam is imported by the commands that need it: it takes seconds, and `--help` should not.
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End with a message on standard error."""
+    click.echo(f"curate: {message}", err=True)
+    sys.exit(code)
+
+
+def explained(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn errors that are meant for the user into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from curate.build import RunError
+        from curate.inspection import NoSuchItemError
+        from curate.stats import NotARunError
+        from pipelines.engine import EngineError
+        from sources.listing import InputError
+        from tokenization.vocabulary import VocabularyError
+
+        try:
+            return command(*args, **kwargs)
+        except (RecipeError, InputError, NotARunError, NoSuchItemError) as error:
+            fail(str(error), 2)
+        except (RunError, EngineError, VocabularyError) as error:
+            fail(str(error), 1)
+        except OSError as error:
+            fail(f"{error}. Finished parts are kept: mend the cause and run the same command again.")
+
+    return run
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by path, or by the name of one that ships with the project."""
+    if Path(name).suffix in (".yaml", ".yml") or Path(name).exists():
+        return load_recipe(Path(name), name)
+    shipped = shipped_recipes()
+    if name not in shipped:
+        raise RecipeError(
+            f"no recipe is named {name!r}. Shipped: {', '.join(shipped)}; or give a .yaml file."
+        )
+    with as_file(files("recipes") / f"{name}.yaml") as path:
+        return load_recipe(path, f"{name}.yaml")
+
+
+def shipped_recipes() -> list[str]:
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("recipes").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def open_run(out: str) -> RunDirectory:
+    from pipelines.run_directory import RunDirectory
+
+    return RunDirectory(out)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="curate")
+@click.option("--verbose", is_flag=True, help="Show the libraries' own log lines.")
+def main(verbose: bool) -> None:
+    """From raw web archives to packed, tokenized, multimodal training shards.
+
+    \b
+    curate demo                          the whole thing on a small web of its own
+    curate build-shards kosmos1 --input 'crawl/*.warc.gz' --out OUT
+    curate stats OUT                     what came in, what was dropped, what came out
+    curate why OUT URL                   everything that happened to a URL
+    curate inspect OUT --row 0           see what a training row really holds
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
+
+
+@main.command("build-shards")
+@click.argument("recipe")
+@click.option("--input", "inputs", multiple=True, metavar="GLOB", help="WARC or ARC files, instead of the recipe's: a path, glob, http(s)://, s3:// or gs://. Repeatable.")
+@click.option("--out", required=True, metavar="DIR", help="Run directory: local, s3:// or gs://.")
+@click.option("--runner", default="direct", show_default=True, type=click.Choice(["direct"]), help="Where to run.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes that work at the same time.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--offline", is_flag=True, help="Take images from the input archives alone, never from the network.")
+@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables.")
+@explained
+def build_shards(
+    recipe: str,
+    inputs: tuple[str, ...],
+    out: str,
+    runner: str,
+    workers: int,
+    until: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Turn web archives into training shards, following RECIPE (a name or a .yaml file).
+
+    Run the same command again after an interruption, at any moment: finished parts are kept, the
+    rest is made, and the shards come out byte for byte as if nothing had happened.
+    """
+    from curate.build import build_shards as build
+    from curate.build import with_inputs
+    from curate.progress import ProgressWatch
+    from pipelines.stages import STAGE_NAMES
+
+    if until is not None and until not in STAGE_NAMES:
+        fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
+    chosen = with_inputs(find_recipe(recipe), inputs)
+    if offline:
+        chosen = without_network(chosen)
+    run = open_run(out)
+    build(
+        chosen, out, watch=ProgressWatch(run), runner=runner, workers=workers, until=until
+    )
+    _finish(run, as_json)
+
+
+def without_network(recipe: Recipe) -> Recipe:
+    """The recipe with fetching switched off."""
+    fetch = recipe.images.fetch.model_copy(update={"enabled": False})
+    images = recipe.images.model_copy(update={"fetch": fetch})
+    return recipe.model_copy(update={"images": images})
+
+
+def _finish(run: RunDirectory, as_json: bool) -> dict[str, Any]:
+    from curate.report import REPORT_PATH, write_report
+    from curate.stats import collect_stats
+    from curate.tables import print_stats
+
+    stats = collect_stats(run)
+    write_report(run, stats)
+    if as_json:
+        click.echo(json.dumps(stats, indent=1))
+    else:
+        print_stats(stats)
+        click.echo(f"report: {run.root}/{REPORT_PATH}")
+    return stats
+
+
+@main.command()
+@click.argument("out")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of stats.json and stop.")
+@explained
+def stats(out: str, as_json: bool, schema: bool) -> None:
+    """Show what came in, what was dropped by which rule, and what came out; write the report."""
+    if schema:
+        from curate.stats_schema import STATS_SCHEMA
+
+        click.echo(json.dumps(STATS_SCHEMA, indent=1))
+        return
+    _finish(open_run(out), as_json)
+
+
+@main.command()
+@click.argument("out")
+@click.argument("url")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
+@explained
+def why(out: str, url: str, as_json: bool) -> None:
+    """Tell everything that happened to URL (a page or an image) in the run OUT."""
+    from curate.stats import collect_stats
+    from curate.why import explain_url
+
+    run = open_run(out)
+    collect_stats(run)
+    events = explain_url(run, url)
+    if not events:
+        fail(f"{url} occurs nowhere in {out}: neither as a page or image of the input nor in one.")
+    for event in events:
+        if as_json:
+            click.echo(json.dumps(event))
+        else:
+            click.echo(f"{event['stage']:<15} {event['what']:<8} {event['detail']}")
+
+
+@main.command()
+@click.argument("out")
+@click.option("--row", type=click.IntRange(min=0), help="Number of a packed row, through all shards.")
+@click.option("--document", "document_id", metavar="ID", help="Id of a document.")
+@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page with the images instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (images by address alone).")
+@explained
+def inspect(
+    out: str, row: int | None, document_id: str | None, html_path: Path | None, as_json: bool
+) -> None:
+    """See what a packed row or a document of the run OUT really holds, images included."""
+    from curate.inspection import NoSuchItemError, view_document, view_row
+    from curate.report import render_view
+    from curate.stats import collect_stats
+    from curate.tables import print_view
+    from curate.why import find_document
+
+    if (row is None) == (document_id is None):
+        fail("give one of --row N and --document ID", 2)
+    run = open_run(out)
+    collect_stats(run)
+    if row is not None:
+        view = view_row(run, row)
+    else:
+        assert document_id is not None
+        found = find_document(run, document_id)
+        if found is None:
+            raise NoSuchItemError(f"no document of {out} has the id {document_id}")
+        view = view_document(run, found)
+    if html_path is not None:
+        html_path.write_text(render_view(view), encoding="utf-8")
+        click.echo(f"wrote {html_path}")
+    elif as_json:
+        pieces = [{"kind": p.kind, "text": p.text, "url": p.url, "masked": p.masked} for p in view.pieces]
+        click.echo(json.dumps({"title": view.title, "facts": view.facts, "pieces": pieces, "documents": view.documents}))
+    else:
+        print_view(view)
+
+
+@main.command()
+@click.argument("file")
+@click.option("--url", help="Address of an HTML file; relative addresses resolve against it.")
+@explained
+def extract(file: str, url: str | None) -> None:
+    """Print the documents of FILE, a WARC or ARC file or (with --url) an HTML file, as JSON lines.
+
+    What can't be extracted is told on standard error, with the rule that says why.
+    """
+    from curate.single_stages import extract_file
+
+    for line in extract_file(file, url):
+        if isinstance(line, str):
+            click.echo(line, err=True)
+        else:
+            click.echo(json.dumps(line, ensure_ascii=False))
+
+
+@main.command("train-tokenizer")
+@click.argument("out")
+@click.option("--model", "model_path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where to write the .model file.")
+@click.option("--vocabulary", type=click.IntRange(min=100), help="Pieces, instead of the recipe's.")
+@explained
+def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:
+    """Train a SentencePiece model on the selected documents of the run OUT.
+
+    The run must have come to `selection` (`curate build-shards ... --until selection`). Use the model
+    in a recipe as `tokenization.model`.
+    """
+    from curate.single_stages import train_on_run
+
+    pieces = train_on_run(open_run(out), model_path, vocabulary)
+    click.echo(f"wrote {model_path}: {pieces:,} pieces")
+
+
+@main.group()
+def recipe() -> None:
+    """List, show and check recipes."""
+
+
+@recipe.command("list")
+def recipe_list() -> None:
+    """Name the recipes that ship with the project."""
+    for name in shipped_recipes():
+        click.echo(name)
+
+
+@recipe.command("show")
+@click.argument("name")
+@explained
+def recipe_show(name: str) -> None:
+    """Print a recipe with every default written out."""
+    click.echo(recipe_to_yaml(find_recipe(name)), nl=False)
+
+
+@recipe.command("schema")
+def recipe_schema() -> None:
+    """Print the JSON schema of recipes, for editors; every key is described."""
+    click.echo(json.dumps(Recipe.model_json_schema(), indent=1))
+
+
+@recipe.command("validate")
+@click.argument("name")
+@explained
+def recipe_validate(name: str) -> None:
+    """Check a recipe and say what is wrong with it."""
+    find_recipe(name)
+    click.echo(f"{name}: valid")
+
+
+@main.command()
+@click.option("--out", default="demo-out", show_default=True, metavar="DIR", help="Run directory.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+@explained
+def demo(out: str, workers: int) -> None:
+    """Run the whole thing on a small web that ships with the project, served on 127.0.0.1.
+
+    Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC, half
+    over HTTP) and writes statistics and the report.
+    """
+    from curate.demo import run_demo
+
+    run_demo(out, workers)
+    _finish(open_run(f"{out}/run"), as_json=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""`curate demo`: a small web served on 127.0.0.1, crawled, and turned into shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from curate.build import build_shards, with_inputs
+from curate.cli import find_recipe
+from curate.demo.crawl import crawl
+from curate.demo.server import serve
+from curate.demo.site import build_site
+from curate.progress import ProgressWatch
+from pipelines.run_directory import RunDirectory
+
+
+def run_demo(out: str, workers: int) -> None:
+    """Serve, crawl and build; the run directory is `OUT/run`, the crawl `OUT/demo.warc.gz`.
+
+    Raises:
+        RunError: `OUT/run` holds the run of an earlier demo.
+    """
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / "demo.warc.gz"
+    with serve(build_site()) as address:
+        click.echo(f"serving a small web at http://{address}/")
+        pages, images = crawl(address, archive)
+        click.echo(f"crawled {pages} pages and {images} images into {archive}")
+        recipe = with_inputs(find_recipe("demo"), (str(archive),))
+        fetch = recipe.images.fetch.model_copy(update={"allow_hosts": (address,)})
+        settings = recipe.images.model_copy(update={"fetch": fetch})
+        recipe = recipe.model_copy(update={"images": settings})
+        run = RunDirectory(str(folder / "run"))
+        build_shards(recipe, run.root, watch=ProgressWatch(run), workers=workers)

@@ -1,0 +1,162 @@
+"""`curate inspect`: what a packed row or a document really holds, for people."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+
+from pipelines.image_plan import bucket_name
+from pipelines.run_directory import RunDirectory
+from pipelines.tokenizer import MODEL_PATH
+from tokenization.shards import Shard
+from tokenization.vocabulary import Vocabulary
+
+
+class NoSuchItemError(LookupError):
+    """There is no such row or document; the message says what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text, an image, or a boundary, in reading order."""
+
+    kind: str
+    """`text`, `image` or `boundary`."""
+    text: str = ""
+    masked: bool = False
+    """Whether none of its tokens counts in the loss."""
+    image: bytes = b""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A titled list of pieces with facts about them."""
+
+    title: str
+    facts: dict[str, str]
+    pieces: list[Piece]
+    documents: list[dict[str, Any]]
+
+
+def count_rows(run: RunDirectory) -> int:
+    """Rows in all shards of the run."""
+    return sum(
+        run.read_json(p)["rows"]
+        for p in run.list("stages/shards", suffix=".json")
+        if not p.endswith("_SUCCESS.json")
+    )
+
+
+def view_row(run: RunDirectory, number: int) -> View:
+    """The row with this number, counting through the shards in order of their names.
+
+    Raises:
+        NoSuchItemError: there is no such row.
+    """
+    before = 0
+    for path in run.list("shards", suffix=".arrow"):
+        with run.open(path) as stream:
+            shard = Shard(pa.PythonFile(stream))
+            if number < before + shard.rows:
+                with run.open(MODEL_PATH) as model:
+                    vocabulary = Vocabulary(model.read())
+                return _row_view(shard, number - before, path, vocabulary)
+            before += shard.rows
+    raise NoSuchItemError(f"row must be 0 to {before - 1} (got {number})" if before else "no shards")
+
+
+def view_document(run: RunDirectory, row: dict[str, Any]) -> View:
+    """A document as a row of `selected/` or `documents/`."""
+    pieces = []
+    for segment in row["segments"]:
+        if segment["type"] == "text":
+            pieces.append(Piece("text", segment["text"]))
+            continue
+        data = _stored_bytes(run, segment["stored"])
+        note = " ".join(t for t in (segment["alt"], segment["caption"]) if t)
+        pieces.append(Piece("image", note, image=data, url=segment["url"]))
+    facts = {
+        "id": row["id"],
+        "url": row["url"],
+        "title": row["title"],
+        "record": f"{row['warc_file']} at byte {row['offset']}",
+        "scores": ", ".join(f"{k} {v:.3g}" for k, v in row["scores"]),
+    }
+    return View(f"Document {row['id']}", facts, pieces, [])
+
+
+def _stored_bytes(run: RunDirectory, stored: dict[str, int] | None) -> bytes:
+    if stored is None:
+        return b""
+    with run.open(f"images/{bucket_name(stored['tar'])}.tar") as stream:
+        stream.seek(stored["offset"])
+        return stream.read(stored["size"])
+
+
+def _row_view(shard: Shard, number: int, path: str, vocabulary: Vocabulary) -> View:
+    row = shard.row(number)
+    ids, mask = row["input_ids"], row["loss_mask"]
+    slots = {s["offset"]: s for s in row["image_slots"]}
+    starts = {d["start"] for d in row["documents"]}
+    pieces: list[Piece] = []
+    text_from = position = 1
+
+    def close_text(end: int) -> None:
+        text = vocabulary.decode(ids[text_from:end])
+        if text:
+            pieces.append(Piece("text", text, masked=not any(mask[text_from:end])))
+
+    while position < len(ids):
+        if position in starts:
+            close_text(position)
+            pieces.append(Piece("boundary", "document"))
+            text_from = position
+        if position in slots:
+            close_text(position - 1)
+            slot = slots[position]
+            image = row["images"][slot["image"]]
+            pieces.append(Piece("image", "", masked=True, image=image["bytes"], url=image["url"]))
+            position += slot["length"] + 1
+            text_from = position
+        else:
+            position += 1
+    close_text(len(ids))
+    facts = {
+        "shard": f"{path} row {number}",
+        "tokens": f"{len(ids)} of {shard.metadata['block']}",
+        "loss targets": str(sum(mask)),
+        "images": str(len(row["images"])),
+        "format": shard.metadata["format"],
+    }
+    return View(f"Row {number} of {path}", facts, pieces, row["documents"])
+
+
+def data_uri(image: bytes) -> str:
+    """The image re-encoded, so that nothing but pixels reaches a page."""
+    with Image.open(io.BytesIO(image)) as opened:
+        buffer = io.BytesIO()
+        opened.convert("RGB").save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def terminal_image(image: bytes, columns: int = 32) -> list[list[tuple[str, str]]]:
+    """Rows of (upper colour, lower colour) for half-block characters."""
+    with Image.open(io.BytesIO(image)) as opened:
+        rows = max(round(opened.height / opened.width * columns / 2), 1) * 2
+        small = opened.convert("RGB").resize((columns, rows))
+    pixels = small.load()
+    assert pixels is not None
+
+    def colour(x: int, y: int) -> str:
+        red, green, blue = pixels[x, y]
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+    return [
+        [(colour(x, y), colour(x, y + 1)) for x in range(columns)] for y in range(0, rows, 2)
+    ]

@@ -1,0 +1,92 @@
+"""Single stages by themselves: extracting a file, training a tokenizer on a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from curate.build import RunError
+from extraction import extract
+from filters.record import classify_record
+from pipelines.plan import RunPlan, plan_parts
+from pipelines.run_directory import RunDirectory
+from pipelines.stages import success_path
+from pipelines.tokenizer import sample_lines
+from schemas.document import document_to_json
+from schemas.page import DamagedRegion
+from schemas.recipe import ExtractionLimits
+from schemas.recipe_file import load_recipe, recipe_fingerprint
+from schemas.verdict import Drop
+from sources.archive import read_archive
+from tokenization.train import train_model
+from tokenization.vocabulary import Vocabulary, VocabularyError
+
+
+def extract_file(path: str, url: str | None) -> Iterator[dict[str, Any] | str]:
+    """Documents as JSON-ready objects; a string tells of something that gave none.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
+    limits = ExtractionLimits()
+    if url is not None:
+        with fsspec.open(path, "rb") as stream:
+            document = extract(stream.read(), url, limits=limits)
+        yield _told(document, url)
+        return
+    for item in read_archive(path, limits.max_record_bytes):
+        if isinstance(item, DamagedRegion):
+            where = f"{item.origin.warc_file}@{item.origin.offset}"
+            yield f"{where}: record.damaged: {item.reason}"
+            continue
+        verdict = classify_record(item)
+        if isinstance(verdict, Drop):
+            yield _told(verdict, item.url)
+        elif verdict == "page":
+            document = extract(
+                item.payload,
+                item.url,
+                charset=item.charset,
+                origin=item.origin,
+                date=item.date,
+                limits=limits,
+            )
+            yield _told(document, item.url)
+
+
+def _told(outcome: Any, url: str) -> dict[str, Any] | str:
+    if isinstance(outcome, Drop):
+        limit = f", limit {outcome.limit_text}" if outcome.limit_text else ""
+        return f"{url}: {outcome.rule}: {outcome.value_text}{limit}"
+    return document_to_json(outcome)
+
+
+def train_on_run(run: RunDirectory, model_path: Path, vocabulary: int | None) -> int:
+    """Train a model on the selected documents of a run; the number of its pieces.
+
+    Raises:
+        RunError: the run has not come to `selection`.
+        VocabularyError: there is too little text.
+    """
+    if not run.is_local or not run.exists(success_path("selection")):
+        raise RunError(
+            f"{run.root} has no selected documents. "
+            "Run `curate build-shards RECIPE --out DIR --until selection` first."
+        )
+    recipe = load_recipe(Path(run.path("recipe.yaml")))
+    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    settings = recipe.tokenization
+    lines = sum(run.read_json(f"stages/selection/{p.name}.json")["lines"] for p in plan.parts)
+    try:
+        model = train_model(
+            sample_lines(run, plan, lines),
+            vocabulary or settings.vocabulary,
+            settings.character_coverage,
+        )
+    except ValueError as error:
+        raise VocabularyError(str(error)) from error
+    model_path.write_bytes(model)
+    return Vocabulary(model).pieces
