@@ -22,7 +22,15 @@ from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from schemas.recipe import Recipe
 from schemas.recipe_file import recipe_fingerprint, recipe_to_yaml
 
-_VERSIONED = ("apache-beam", "pyarrow", "pillow", "sentencepiece", "selectolax", "fastwarc", "warcio")
+_VERSIONED = (
+    "apache-beam",
+    "pyarrow",
+    "pillow",
+    "sentencepiece",
+    "selectolax",
+    "fastwarc",
+    "warcio",
+)
 
 
 class RunError(RuntimeError):
@@ -65,9 +73,7 @@ def build_shards(
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         records = []
         with Engine(runner, workers) as engine:
-            stages = Stages(
-                engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint
-            )
+            stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
@@ -80,9 +86,7 @@ def build_shards(
 def _require_documents(stages: Stages, stage: str) -> None:
     if stage != "tokenizer" or stages.run.exists(success_path("tokenizer")):
         return
-    if not any(
-        stages.facts("selection", part.name)["documents"] for part in stages.plan.parts
-    ):
+    if not any(stages.facts("selection", part.name)["documents"] for part in stages.plan.parts):
         raise RunError(
             "no document came through the filters, so there is nothing to tokenize. "
             f"`curate stats {stages.run.root}` shows which rules dropped them."
@@ -147,7 +151,7 @@ def _write_run_json(
 
 @contextmanager
 def _only_one(run: RunDirectory) -> Iterator[None]:
-    """Hold a local run directory for this process; the lock goes with the process, however it ends."""
+    """Hold a local run directory for this process; the lock ends with it, however that is."""
     if not run.is_local:
         yield
         return

@@ -48,7 +48,9 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
         except (RunError, EngineError, VocabularyError) as error:
             fail(str(error), 1)
         except OSError as error:
-            fail(f"{error}. Finished parts are kept: mend the cause and run the same command again.")
+            fail(
+                f"{error}. Finished parts are kept: mend the cause and run the same command again."
+            )
 
     return run
 
@@ -99,13 +101,37 @@ def main(verbose: bool) -> None:
 
 @main.command("build-shards")
 @click.argument("recipe")
-@click.option("--input", "inputs", multiple=True, metavar="GLOB", help="WARC or ARC files, instead of the recipe's: a path, glob, http(s)://, s3:// or gs://. Repeatable.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="GLOB",
+    help="WARC or ARC files, instead of the recipe's: a path, glob, http(s)://, s3:// or gs://. Repeatable.",
+)
 @click.option("--out", required=True, metavar="DIR", help="Run directory: local, s3:// or gs://.")
-@click.option("--runner", default="direct", show_default=True, type=click.Choice(["direct"]), help="Where to run.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes that work at the same time.")
+@click.option(
+    "--runner",
+    default="direct",
+    show_default=True,
+    type=click.Choice(["direct"]),
+    help="Where to run.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Processes that work at the same time.",
+)
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
-@click.option("--offline", is_flag=True, help="Take images from the input archives alone, never from the network.")
-@click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables.")
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Take images from the input archives alone, never from the network.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables."
+)
 @explained
 def build_shards(
     recipe: str,
@@ -133,9 +159,7 @@ def build_shards(
     if offline:
         chosen = without_network(chosen)
     run = open_run(out)
-    build(
-        chosen, out, watch=ProgressWatch(run), runner=runner, workers=workers, until=until
-    )
+    build(chosen, out, watch=ProgressWatch(run), runner=runner, workers=workers, until=until)
     _finish(run, as_json)
 
 
@@ -200,9 +224,16 @@ def why(out: str, url: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("out")
-@click.option("--row", type=click.IntRange(min=0), help="Number of a packed row, through all shards.")
+@click.option(
+    "--row", type=click.IntRange(min=0), help="Number of a packed row, through all shards."
+)
 @click.option("--document", "document_id", metavar="ID", help="Id of a document.")
-@click.option("--html", "html_path", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page with the images instead.")
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page with the images instead.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (images by address alone).")
 @explained
 def inspect(
@@ -231,8 +262,19 @@ def inspect(
         html_path.write_text(render_view(view), encoding="utf-8")
         click.echo(f"wrote {html_path}")
     elif as_json:
-        pieces = [{"kind": p.kind, "text": p.text, "url": p.url, "masked": p.masked} for p in view.pieces]
-        click.echo(json.dumps({"title": view.title, "facts": view.facts, "pieces": pieces, "documents": view.documents}))
+        pieces = [
+            {"kind": p.kind, "text": p.text, "url": p.url, "masked": p.masked} for p in view.pieces
+        ]
+        click.echo(
+            json.dumps(
+                {
+                    "title": view.title,
+                    "facts": view.facts,
+                    "pieces": pieces,
+                    "documents": view.documents,
+                }
+            )
+        )
     else:
         print_view(view)
 
@@ -257,7 +299,13 @@ def extract(file: str, url: str | None) -> None:
 
 @main.command("train-tokenizer")
 @click.argument("out")
-@click.option("--model", "model_path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Where to write the .model file.")
+@click.option(
+    "--model",
+    "model_path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the .model file.",
+)
 @click.option("--vocabulary", type=click.IntRange(min=100), help="Pieces, instead of the recipe's.")
 @explained
 def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:

@@ -68,7 +68,9 @@ def view_row(run: RunDirectory, number: int) -> View:
                     vocabulary = Vocabulary(model.read())
                 return _row_view(shard, number - before, path, vocabulary)
             before += shard.rows
-    raise NoSuchItemError(f"row must be 0 to {before - 1} (got {number})" if before else "no shards")
+    raise NoSuchItemError(
+        f"row must be 0 to {before - 1} (got {number})" if before else "no shards"
+    )
 
 
 def view_document(run: RunDirectory, row: dict[str, Any]) -> View:
@@ -157,6 +159,4 @@ def terminal_image(image: bytes, columns: int = 32) -> list[list[tuple[str, str]
         red, green, blue = pixels[x, y]
         return f"#{red:02x}{green:02x}{blue:02x}"
 
-    return [
-        [(colour(x, y), colour(x, y + 1)) for x in range(columns)] for y in range(0, rows, 2)
-    ]
+    return [[(colour(x, y), colour(x, y + 1)) for x in range(columns)] for y in range(0, rows, 2)]

@@ -45,7 +45,9 @@ class _Seen:
         made = len(self.names) - self.resumed
         left = (self.total - len(self.names)) * seconds / made if made else None
         eta = "" if left is None or left < 1 else f", {left:.0f}s left"
-        return f"{len(self.names)}/{self.total} parts, {count:,} {unit}, {count / seconds:,.0f}/s{eta}"
+        return (
+            f"{len(self.names)}/{self.total} parts, {count:,} {unit}, {count / seconds:,.0f}/s{eta}"
+        )
 
 
 class ProgressWatch:

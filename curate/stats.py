@@ -44,7 +44,8 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
                 "dropped": tally.dropped_of(source, kind),
                 "seconds": record["seconds"],
             }
-            for source, kind in tally.keys()
+            for source, kind in tally.balanced_kinds()
+            if tally.came_in[source, kind] or tally.dropped_of(source, kind)
         ]
         drops += [
             {"stage": name, "source": source, "kind": kind, "rule": rule, "count": count}

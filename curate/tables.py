@@ -24,9 +24,10 @@ def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
     console.print(table)
     drops = sorted(stats["drops"], key=lambda d: -d["count"])
     if drops:
-        rules = _table("dropped by rule", "stage", "of", "count", numbers=1)
+        rules = _table("dropped by rule", "stage", "source", "of", "count", numbers=1)
         for drop in drops[:_RULES_SHOWN]:
-            rules.add_row(drop["rule"], drop["stage"], f"{drop['kind']}s", f"{drop['count']:,}")
+            place = (drop["stage"], drop["source"], f"{drop['kind']}s")
+            rules.add_row(drop["rule"], *place, f"{drop['count']:,}")
         console.print(rules)
         if len(drops) > _RULES_SHOWN:
             console.print(f"and {len(drops) - _RULES_SHOWN} more rules in the report")

@@ -18,8 +18,8 @@ from tokenization.shards import Shard
 def explain_url(run: RunDirectory, url: str) -> list[dict[str, Any]]:
     """Events in the order of the stages; empty when the input never mentions the URL.
 
-    An event has `stage`, `what` (`read`, `dropped`, `kept`, `stored`, `packed`), `detail` for people,
-    and the fields of the ledger row or lineage entry it comes from.
+    An event has `stage`, `what` (`read`, `dropped`, `kept`, `stored`, `packed`), `detail` for
+    people, and the fields of the ledger row or lineage entry it comes from.
     """
     url = url.encode("utf-8", "replace").decode("utf-8")
     events = [
@@ -35,7 +35,9 @@ def explain_url(run: RunDirectory, url: str) -> list[dict[str, Any]]:
 
 def _archived(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     for path, row in _matching(run, "references/available", "url", url):
-        detail = f"an image record of the input at byte {row['offset']}, held for documents that show it"
+        detail = (
+            f"an image record of the input at byte {row['offset']}, held for documents that show it"
+        )
         yield {"stage": "documents", "what": "read", "detail": detail, "part": path, **_plain(row)}
 
 
@@ -88,7 +90,11 @@ def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
             shard = Shard(pa.PythonFile(stream))
             for number in range(shard.rows):
                 row = shard.row(number)
-                spans = [f"tokens {d['start']} to {d['end']}" for d in row["documents"] if d["url"] == url]
+                spans = [
+                    f"tokens {d['start']} to {d['end']}"
+                    for d in row["documents"]
+                    if d["url"] == url
+                ]
                 spans += [
                     f"image slots {s['offset']} to {s['offset'] + s['length']}"
                     for s in row["image_slots"]

@@ -10,7 +10,7 @@ needs no second look at the DOM.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,23 +20,106 @@ from extraction.images import image_address, rendered_size, resolve
 from schemas.recipe import ExtractionLimits
 
 SKIPPED = frozenset(
-    "script style template svg iframe object embed applet canvas audio video map head "
-    "button select option input textarea datalist dialog progress meter frameset "
-    "nav footer rp rt".split()
+    [
+        "script",
+        "style",
+        "template",
+        "svg",
+        "iframe",
+        "object",
+        "embed",
+        "applet",
+        "canvas",
+        "audio",
+        "video",
+        "map",
+        "head",
+        "button",
+        "select",
+        "option",
+        "input",
+        "textarea",
+        "datalist",
+        "dialog",
+        "progress",
+        "meter",
+        "frameset",
+        "nav",
+        "footer",
+        "rp",
+        "rt",
+    ]
 )
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 CONTAINERS = frozenset(
-    "html body main article section div center table tbody thead tfoot ul ol dl fieldset form "
-    "details blockquote figure header aside address hgroup td th li".split()
+    [
+        "html",
+        "body",
+        "main",
+        "article",
+        "section",
+        "div",
+        "center",
+        "table",
+        "tbody",
+        "thead",
+        "tfoot",
+        "ul",
+        "ol",
+        "dl",
+        "fieldset",
+        "form",
+        "details",
+        "blockquote",
+        "figure",
+        "header",
+        "aside",
+        "address",
+        "hgroup",
+        "td",
+        "th",
+        "li",
+    ]
 )
-BREAKING = CONTAINERS | HEADINGS | frozenset(
-    "p pre tr caption dt dd figcaption hr summary legend optgroup noscript listing xmp".split()
+BREAKING = (
+    CONTAINERS
+    | HEADINGS
+    | frozenset(
+        [
+            "p",
+            "pre",
+            "tr",
+            "caption",
+            "dt",
+            "dd",
+            "figcaption",
+            "hr",
+            "summary",
+            "legend",
+            "optgroup",
+            "noscript",
+            "listing",
+            "xmp",
+        ]
+    )
 )
 BREAKING = BREAKING - {"td", "th"}
 PREFORMATTED = frozenset({"pre", "listing", "xmp", "textarea"})
 _LANDMARKS = frozenset(
-    "navigation banner contentinfo search complementary dialog alertdialog menu menubar "
-    "toolbar tablist status".split()
+    [
+        "navigation",
+        "banner",
+        "contentinfo",
+        "search",
+        "complementary",
+        "dialog",
+        "alertdialog",
+        "menu",
+        "menubar",
+        "toolbar",
+        "tablist",
+        "status",
+    ]
 )
 _UNLIKELY = re.compile(
     r"(?:^|[\s_-])(?:comments?|commentlist|disqus|discussion|replies|respond|footer|foot|footnav|sidebar|side-?bar|"
@@ -124,7 +207,7 @@ class _Walker:
         self.list_counters: list[int | None] = []
         self.figures: list[tuple[int, list[str]]] = []
         self.captions = 0
-        self.picture_sources: list[dict[str, str | None]] = []
+        self.picture_sources: list[Mapping[str, str | None]] = []
 
     def run(self, root: LexborNode) -> Walk:
         """Iterative pre- and post-order: nesting is bounded by a rule, not by the stack."""
@@ -306,7 +389,9 @@ class _Walker:
             self.figures[-1][1].append(text)
             return
         kind = "pre" if self.verbatim else self.kind
-        self.walk.blocks.append(Block(container=self.container, kind=kind, text=text, linked=linked))
+        self.walk.blocks.append(
+            Block(container=self.container, kind=kind, text=text, linked=linked)
+        )
 
     def attach_caption(self, first: int, captions: list[str]) -> None:
         """Give a figure's caption to its last image; without an image it stays text."""
@@ -347,10 +432,3 @@ def _is_unlikely(label: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _is_likely(label: str) -> bool:
     return _LIKELY.search(label) is not None
-
-
-def iter_ancestors(walk: Walk, container: int) -> Iterator[int]:
-    """A container and everything it lies in, innermost first."""
-    while container >= 0:
-        yield container
-        container = walk.containers[container].parent

@@ -7,7 +7,11 @@ import re
 
 from charset_normalizer import from_bytes
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 _META_WINDOW = 4096
 _DETECTION_WINDOW = 16_384
@@ -51,8 +55,8 @@ def decode_html(html: bytes, declared: str | None) -> str:
         pass  # not UTF-8 throughout: the declarations decide
     meta = _META.search(html, 0, _META_WINDOW)
     for label in (declared, meta.group(1).decode("ascii", "replace") if meta else None):
-        if label and (name := _codec(label)):
-            text = html.decode(name, "replace")
+        if label and (codec := _codec(label)):
+            text = html.decode(codec, "replace")
             if text.count("\ufffd") <= _MAX_REPLACED * len(text):
                 return text
     return html.decode(_detect(html), "replace")

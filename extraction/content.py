@@ -96,7 +96,7 @@ def _without_link_runs(blocks: list[Block]) -> list[Block]:
 
 
 def _trim(blocks: list[Block]) -> list[Block]:
-    """Drop headings that head nothing: at the end, or directly before one of the same rank or higher."""
+    """Drop headings that head nothing: at the end, or before one of the same rank or higher."""
     kept: list[Block] = []
     following: str | None = "h0"
     for block in reversed(blocks):

@@ -18,8 +18,33 @@ from schemas.verdict import Drop
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
 _NOT_NESTING = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li td th tr dt dd "
-    "option tbody thead tfoot".split()
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "td",
+        "th",
+        "tr",
+        "dt",
+        "dd",
+        "option",
+        "tbody",
+        "thead",
+        "tfoot",
+    ]
 )
 _TAGS_TO_MEASURE = 20_000
 """Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
@@ -99,9 +124,7 @@ def nesting(html: str) -> int:
 def _segments(blocks: list[Block]) -> tuple[Segment, ...]:
     return join_adjacent_text(
         [
-            ImageSegment(
-                url=b.url, alt=b.alt, caption=b.caption, width=b.width, height=b.height
-            )
+            ImageSegment(url=b.url, alt=b.alt, caption=b.caption, width=b.width, height=b.height)
             if b.kind == "img"
             else TextSegment(text=b.text)
             for b in blocks

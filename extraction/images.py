@@ -69,7 +69,11 @@ def image_address(
         return max(within, key=_width)[1] if within else min(usable, key=_width)[1]
     lazy = next((v for n in LAZY_SRC if (v := (attributes.get(n) or "").strip())), None)
     source = (attributes.get("src") or "").strip()
-    if lazy and _looks_like_address(lazy) and (not source or _is_placeholder(source) or lazy != source):
+    if (
+        lazy
+        and _looks_like_address(lazy)
+        and (not source or _is_placeholder(source) or lazy != source)
+    ):
         return lazy
     return None if not source or _is_placeholder(source) else source
 

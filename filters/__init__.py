@@ -1,1 +1,1 @@
-"""Decisions: `rule(item, rules) -> Keep | Drop`. Pure functions, no Beam, no network, no logging."""
+"""Decisions: `rule(item, rules) -> Keep | Drop`. Pure: no Beam, no network, no logging."""

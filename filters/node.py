@@ -12,7 +12,23 @@ from schemas.verdict import KEEP, Drop, Verdict
 _WORD = re.compile(r"[a-z]+")
 _EXTENSION = re.compile(r"\.([a-z0-9]{2,5})$")
 _IMAGE_EXTENSIONS = frozenset(
-    "jpg jpeg png webp gif bmp svg tif tiff ico avif heic jxl jfif apng".split()
+    [
+        "jpg",
+        "jpeg",
+        "png",
+        "webp",
+        "gif",
+        "bmp",
+        "svg",
+        "tif",
+        "tiff",
+        "ico",
+        "avif",
+        "heic",
+        "jxl",
+        "jfif",
+        "apng",
+    ]
 )
 
 

@@ -8,7 +8,9 @@ from schemas.page import Record
 from schemas.verdict import Drop
 
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_VAGUE_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream", "unknown", "no-type"})
+_VAGUE_TYPES = frozenset(
+    {"", "application/octet-stream", "binary/octet-stream", "unknown", "no-type"}
+)
 _IMAGE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _PAYLOAD_KINDS = ("response", "resource")
 
@@ -43,6 +45,4 @@ def _sniff_html(payload: bytes) -> bool:
 
 
 def _sniff_image(payload: bytes) -> bool:
-    return payload.startswith(_IMAGE_MAGIC) or (
-        payload[:4] == b"RIFF" and payload[8:12] == b"WEBP"
-    )
+    return payload.startswith(_IMAGE_MAGIC) or (payload[:4] == b"RIFF" and payload[8:12] == b"WEBP")

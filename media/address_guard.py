@@ -45,7 +45,7 @@ def is_public(address: str) -> bool:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a host once, refuses addresses that are not public, connects to the one it checked."""
+    """Resolves a host once, refuses what is not public, connects to the address it checked."""
 
     def __init__(self, allow_hosts: Iterable[str]) -> None:
         self._allowed = frozenset(h.lower() for h in allow_hosts)

@@ -72,7 +72,7 @@ def _decode(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Dr
             return Drop("image.max_frames", frames, rules.max_frames)
         name = (opened.format or "").lower()
         if name == "jpeg":
-            # DCT scaling decodes to no less than twice the stored size: cheaper, same result after resampling.
+            # DCT scaling to no less than twice the stored size: cheaper, alike after resampling.
             opened.draft("RGB", (images.size * 2, images.size * 2))
         picture = _flatten(ImageOps.exif_transpose(opened))
     facts = ImageFacts(

@@ -124,7 +124,9 @@ class SafeFetcher:
             if not isinstance(outcome, str):
                 return outcome
             url = urljoin(url, outcome)
-        return _failure("fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects)
+        return _failure(
+            "fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects
+        )
 
     async def _robots_refusal(self, url: str, consent: dict[str, str]) -> Failure | None:
         """RFC 9309: 4xx means everything is allowed, 5xx and no answer that nothing is for now.
@@ -189,11 +191,19 @@ class SafeFetcher:
         except BlockedAddressError as error:
             return _failure("fetch.blocked_address", str(error))
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            tls = isinstance(error.__cause__ or error.__context__, ssl.SSLError) or "SSL" in str(error)
+            tls = isinstance(error.__cause__ or error.__context__, ssl.SSLError) or "SSL" in str(
+                error
+            )
             rule = "fetch.tls" if tls else "fetch.connect"
             return _failure(rule, str(error)[:200], retryable=not tls)
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.RemoteProtocolError) as error:
-            return _failure("fetch.network", f"{type(error).__name__}: {error}"[:200], retryable=True)
+        except (
+            httpcore.NetworkError,
+            httpcore.TimeoutException,
+            httpcore.RemoteProtocolError,
+        ) as error:
+            return _failure(
+                "fetch.network", f"{type(error).__name__}: {error}"[:200], retryable=True
+            )
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
             return _failure("fetch.protocol", f"{type(error).__name__}: {error}"[:200])
 

@@ -47,7 +47,7 @@ class ImageTarWriter:
     """A WebDataset tar whose bytes depend on its members alone (no times, no owners)."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._tar = tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
 
     def add(self, key: bytes, jpeg: bytes, meta: dict[str, Any]) -> int:
         """Append `KEY.jpg` and `KEY.json`; returns the byte offset of the image's data."""

@@ -1,9 +1,9 @@
 """Stage `documents`: archive records to filtered documents, one part per input file.
 
-    record ──classify──▶ page ──consent, extract, rules──▶ documents/SOURCE/part-N.parquet
-                 └─────▶ image record ─────────────────▶ references/available/SOURCE/part-N.parquet
-    image nodes of the kept documents ─────────────────▶ references/wanted/SOURCE/part-N.parquet
-    `data:` images ────────────────────────────────────▶ references/inline/SOURCE/part-N.parquet
+record ──classify──▶ page ──consent, extract, rules──▶ documents/SOURCE/part-N.parquet
+             └─────▶ image record ─────────────────▶ references/available/SOURCE/part-N.parquet
+image nodes of the kept documents ─────────────────▶ references/wanted/SOURCE/part-N.parquet
+`data:` images ────────────────────────────────────▶ references/inline/SOURCE/part-N.parquet
 """
 
 from __future__ import annotations

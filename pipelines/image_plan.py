@@ -112,8 +112,9 @@ class ReadReferences(beam.DoFn):
             for row in self._rows("wanted", part, ["key", "url", "documents"]):
                 yield row["key"], Reference(WANTED, part.number, 0, 0, row["documents"], row["url"])
             for row in self._rows("available", part, ["key", "offset", "length"]):
-                yield row["key"], Reference(
-                    ARCHIVED, part.number, row["offset"], row["length"], 0, ""
+                yield (
+                    row["key"],
+                    Reference(ARCHIVED, part.number, row["offset"], row["length"], 0, ""),
                 )
             for row in self._rows("inline", part, ["key"]):
                 yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
@@ -124,9 +125,7 @@ class ReadReferences(beam.DoFn):
                 yield from batch.to_pylist()
 
 
-def assign(
-    group: tuple[bytes, Iterable[Reference]], parts: int
-) -> Iterator[Assigned]:
+def assign(group: tuple[bytes, Iterable[Reference]], parts: int) -> Iterator[Assigned]:
     """The bucket and resolution of one key, or nothing for an image that no document wants."""
     key, references = group
     ordered = sorted(references)

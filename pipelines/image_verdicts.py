@@ -1,8 +1,8 @@
 """Stage `image-verdicts`: bring what became of each image back to the documents that show it.
 
-    wanted (key, part) ┐
-                       ├─group by key─▶ (part, verdict) ─group by part─▶ verdicts/images/SOURCE/part-N
-    index (key, fate)  ┘
+wanted (key, part) ┐
+                   ├─group by key─▶ (part, verdict) ─group by part─▶ verdicts/images/SOURCE/part-N
+index (key, fate)  ┘
 """
 
 from __future__ import annotations

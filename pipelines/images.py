@@ -75,9 +75,7 @@ def make_images(plan: RunPlan, part: PartWriter, bucket: int) -> None:
             outcome = _judge(plan, row, resolved, entry)
             if isinstance(outcome, Drop):
                 part.drop(EVERY_SOURCE, "image", row["key"].hex(), row["url"], outcome)
-                entry.update(
-                    rule=outcome.rule, value=outcome.value_text, limit=outcome.limit_text
-                )
+                entry.update(rule=outcome.rule, value=outcome.value_text, limit=outcome.limit_text)
             else:
                 if tar is None:
                     target = part.file(f"images/{bucket_name(bucket)}.tar")
@@ -152,9 +150,7 @@ def _read_archived(
     source = plan.parts[bucket]
     with fsspec.open(source.path, "rb") as stream:
         for row in rows:
-            where = Origin(
-                warc_file=source.file_name, offset=row["offset"], length=row["length"]
-            )
+            where = Origin(warc_file=source.file_name, offset=row["offset"], length=row["length"])
             label = f"warc:{where.warc_file}@{where.offset}"
             record = read_record_at(stream, where, plan.recipe.extraction.max_record_bytes)
             if record is None or classify_record(record) != "image":
@@ -169,8 +165,9 @@ def _read_archived(
             if isinstance(refusal, Drop):
                 yield row, Unresolved(drop=refusal, origin=label, consent=consent)
                 continue
-            yield row, ImageBytes(
-                data=record.payload, origin=label, time=record.date, consent=consent
+            yield (
+                row,
+                ImageBytes(data=record.payload, origin=label, time=record.date, consent=consent),
             )
 
 
@@ -187,9 +184,7 @@ def _read_inline(
                     yield row, data
 
 
-def _fetch(
-    plan: RunPlan, rows: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], Resolved]]:
+def _fetch(plan: RunPlan, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Resolved]]:
     """Images by HTTP, a window at a time, in the order of the plan."""
     with asyncio.Runner() as loop:
         # Name look-ups block a thread each; the default of cores + 4 would be the bottleneck.
@@ -214,6 +209,4 @@ async def _fetch_window(
 def _from_http(outcome: Fetched | Failure) -> Resolved:
     if isinstance(outcome, Failure):
         return Unresolved(drop=outcome.drop, origin="http", consent=outcome.consent)
-    return ImageBytes(
-        data=outcome.body, origin="http", time=outcome.time, consent=outcome.consent
-    )
+    return ImageBytes(data=outcome.body, origin="http", time=outcome.time, consent=outcome.consent)

@@ -1,4 +1,4 @@
-"""The run directory on any fsspec filesystem: whole files or none, and the marks of what is done."""
+"""The run directory on any fsspec filesystem: whole files or none."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
                 per_document[str(len(outcome.images))] += 1
                 selected.write(document_to_row(outcome))
     part.facts.update(
-        documents=selected.count, lines=lines, images_per_document=dict(sorted(per_document.items()))
+        documents=selected.count,
+        lines=lines,
+        images_per_document=dict(sorted(per_document.items())),
     )
 
 
@@ -90,7 +92,7 @@ def _select(
 def judge_reference(
     image: ImageSegment, fate: dict[str, Any], kept_before: int, rules: Images
 ) -> ImageSegment | Drop:
-    """One image of a document: gone with its bytes, over the cap, or kept with its place in images/."""
+    """One image of a document: gone, over the cap, or kept with its place in images/."""
     if fate["rule"] is not None:
         return Drop("node.image_dropped", fate["rule"])
     if kept_before >= rules.max_per_document:

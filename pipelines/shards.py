@@ -179,6 +179,7 @@ class _ImageReader:
 
 @lru_cache(maxsize=2)
 def _vocabulary_of(root: str, sha256: str) -> Vocabulary:
+    """The run's model, loaded once per process; the hash keeps another model's from serving."""
     with RunDirectory(root).open(MODEL_PATH) as stream:
         return Vocabulary(stream.read())
 

@@ -2,8 +2,8 @@
 
     documents ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
 
-A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe and
-input, the summed counts, and is written after its conservation check. What is done is skipped.
+A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
+and input and the summed counts, and is written after its conservation check. What is done is skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from schemas.ledger import Tally
 
 
 class ConservationError(RuntimeError):
-    """Things came in that neither went out nor were dropped: a fault of the program, never of data."""
+    """Things came in that neither went out nor were dropped: a fault of the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Stage `tokenizer`: the run's SentencePiece model, given by the recipe or trained on its documents.
+"""Stage `tokenizer`: the run's SentencePiece model, given or trained on its documents.
 
 Training is one task by nature; what it reads is bounded by `tokenization.training_lines`, chosen by
 keyed hash, whatever the size of the run.

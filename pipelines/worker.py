@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
-from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
-
-import pipelines.stages  # noqa: F401  # loaded before work arrives, so that no part waits for it
-
 
 def main() -> None:
+    logging.getLogger().setLevel(logging.ERROR)
+    from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+
+    import pipelines.stages  # noqa: F401  # loaded before work arrives, so that no part waits
+
     address, _server = BeamFnExternalWorkerPoolServicer.start(use_process=False)
     print(address.rsplit(":", 1)[-1], flush=True)
     sys.stdin.read()

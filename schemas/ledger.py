@@ -55,7 +55,7 @@ class Tally:
     def dropped_of(self, source: str, kind: str) -> int:
         return sum(n for (s, k, _), n in self.dropped.items() if (s, k) == (source, kind))
 
-    def keys(self) -> list[tuple[str, str]]:
+    def balanced_kinds(self) -> list[tuple[str, str]]:
         """Every balanced (source, kind) seen."""
         seen = {*self.came_in, *self.went_out, *((s, k) for s, k, _ in self.dropped)}
         return sorted((s, k) for s, k in seen if k in BALANCED_KINDS)
@@ -65,7 +65,7 @@ class Tally:
         return [
             f"{source}/{kind}: {self.came_in[source, kind]} in, "
             f"{self.went_out[source, kind]} out, {self.dropped_of(source, kind)} dropped"
-            for source, kind in self.keys()
+            for source, kind in self.balanced_kinds()
             if self.came_in[source, kind]
             != self.went_out[source, kind] + self.dropped_of(source, kind)
         ]

@@ -51,7 +51,7 @@ class Source(Section):
 
 
 class PageRules(Section):
-    """Rules on a page's language and text (KOSMOS-1 appendix B.1.3, thresholds ours unless named)."""
+    """Rules on a page's language and text (KOSMOS-1 B.1.3; thresholds ours unless named)."""
 
     language: str | None = Field("en", description="ISO 639-1 code to keep (KOSMOS-1: English).")
     min_language_score: Ratio = Field(

@@ -50,7 +50,7 @@ def recipe_to_yaml(recipe: Recipe) -> str:
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """SHA-256 of what decides the output. Where the inputs lie is left out: moving them is no change."""
+    """SHA-256 of what decides the output; where the inputs lie is left out."""
     data = recipe.model_dump(mode="json")
     for source in data["sources"].values():
         for key in ("paths", "crawl", "crawl_root", "limit"):

@@ -26,7 +26,9 @@ AUXILIARY_TYPES = frozenset({"warcinfo", "request", "metadata"})
 
 _GZIP_START = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n")
-_ARC_START = re.compile(rb"(?:https?|ftp|dns|gopher|filedesc):\S[^\n]* \d{1,3}(?:\.\d{1,3}){3} \d{14} [^\n]*\n")
+_ARC_START = re.compile(
+    rb"(?:https?|ftp|dns|gopher|filedesc):\S[^\n]* \d{1,3}(?:\.\d{1,3}){3} \d{14} [^\n]*\n"
+)
 _SCAN_BYTES = 1 << 20
 _SCAN_OVERLAP = 4096
 _READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, ArchiveLoadFailed)
@@ -124,7 +126,7 @@ def read_record_at(stream: IO[bytes], origin: Origin, max_record_bytes: int) -> 
 
 
 class _WatchedStream(io.RawIOBase):
-    """A stream that remembers its own failure, so that a broken connection is never taken for damage."""
+    """Remembers the stream's own failure: a broken connection is never taken for damage."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__()
@@ -285,7 +287,7 @@ def _content(block: _Block, end: int, name: str, limit: int) -> Iterator[Record]
 
 
 def _parse_http(record: Record, data: bytes, limit: int) -> Record:
-    """Parse HTTP headers and decode the body; bodies that belie their headers are taken as they are."""
+    """Parse HTTP headers and decode the body; one that belies its headers is taken as it is."""
     reason = ""
     for decode in ("all", "transfer", "content", "none"):
         parser = WarcRecord()

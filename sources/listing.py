@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from itertools import pairwise
 
 import fsspec
 
@@ -43,7 +44,7 @@ def list_inputs(name: str, source: Source) -> list[InputFile]:
             "Set one of them, or give the files with --input."
         )
     files = sorted({f.path: f for f in files}.values(), key=lambda f: (f.name, f.path))
-    for before, after in zip(files, files[1:], strict=False):
+    for before, after in pairwise(files):
         if before.name == after.name:
             raise InputError(
                 f"sources.{name}: two inputs are named {after.name} ({before.path}, {after.path}). "

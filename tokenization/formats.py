@@ -4,9 +4,9 @@
     pairs        <image> S*64 </image> caption </s>
     interleaved  <image> S*64 </image> line </line> line <image> S*64 </image> line </s>
 
-`S` is a slot that the vision encoder fills; it holds the id of `<image>`, as in the released code.
-`<s>` is set by packing, at the head of a row. A unit is what packing never parts: a line, a pair, or
-an image with the line that follows it.
+`S` is a slot that the vision encoder fills; it holds the id of `<image>`, as in the released
+code. `<s>` is set by packing, at the head of a row. A unit is what packing never parts: a line, a
+pair, or an image with the line that follows it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Formatter:
         return TokenizedDocument(document, self._interleaved(document))
 
     def _text(self, text: str) -> tuple[Unit, ...]:
-        """Spec of the released loader: lines end in `</line>`, the last in `</s>`; all are targets."""
+        """Lines end in `</line>`, the last in `</s>`; all are targets, as in the released loader."""
         encoded = self.vocabulary.encode(lines_of(text))
         if not encoded:
             return (_all_targets([EOS]),)

@@ -1,8 +1,8 @@
 """SentencePiece pieces and special tokens under the ids of the released KOSMOS-2 model.
 
-fairseq numbers its dictionary `<s>`=0 `<pad>`=1 `</s>`=2 `<unk>`=3, and SentencePiece piece i (3 and
-up) becomes i + 1; the special tokens follow in the order in which the released code adds them. With
-the released 64,000 pieces this gives the 64,007 ids of KOSMOS-1, `<image>` = 64003.
+fairseq numbers its dictionary `<s>`=0 `<pad>`=1 `</s>`=2 `<unk>`=3, and SentencePiece piece i (3
+and up) becomes i + 1; the special tokens follow in the order in which the released code adds them.
+With the released 64,000 pieces this gives the 64,007 ids of KOSMOS-1, `<image>` = 64003.
 """
 
 from __future__ import annotations
@@ -92,4 +92,5 @@ class Vocabulary:
 def _from_pieces(ids: list[int]) -> list[int]:
     shifted = np.asarray(ids, dtype=np.int64) + 1
     shifted[shifted == 1] = UNK
-    return shifted.tolist()
+    tokens: list[int] = shifted.tolist()
+    return tokens

@@ -103,7 +103,9 @@ def bicycle() -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for x in (150, 400):
         draw.ellipse([x - 85, 140, x + 85, 310], outline=(30, 30, 30), width=7)
-    draw.line([(150, 225), (240, 120), (370, 120), (270, 225), (150, 225)], fill=(200, 50, 40), width=8)
+    draw.line(
+        [(150, 225), (240, 120), (370, 120), (270, 225), (150, 225)], fill=(200, 50, 40), width=8
+    )
     draw.line([(240, 120), (270, 225)], fill=(200, 50, 40), width=8)
     draw.line([(370, 120), (400, 225)], fill=(200, 50, 40), width=8)
     return picture

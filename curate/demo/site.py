@@ -25,7 +25,9 @@ def build_site() -> dict[str, Resource]:
     """Every path of the site, and what is answered there."""
     site = {path: _html(body) for path, body in _pages().items()}
     links = "".join(f'<li><a href="{path}">{path}</a></li>' for path in sorted(site))
-    site["/"] = _html(f"<html><head><title>Harbour Almanac</title></head><body>{_NAVIGATION}<ul>{links}</ul>{_FOOTER}</body></html>")
+    site["/"] = _html(
+        f"<html><head><title>Harbour Almanac</title></head><body>{_NAVIGATION}<ul>{links}</ul>{_FOOTER}</body></html>"
+    )
     site["/robots.txt"] = Resource(b"User-agent: *\nDisallow: /private/\n", "text/plain")
     site |= _images()
     site["/windows-1252.html"] = Resource(
@@ -38,7 +40,11 @@ def build_site() -> dict[str, Resource]:
         headers={"X-Robots-Tag": "noai, noimageai"},
     )
     for path in ("/windows-1252.html", "/noai.html"):
-        site["/"] = _html(site["/"].body.decode().replace("</ul><footer", f'<li><a href="{path}">x</a></li></ul><footer'))
+        site["/"] = _html(
+            site["/"]
+            .body.decode()
+            .replace("</ul><footer", f'<li><a href="{path}">x</a></li></ul><footer')
+        )
     return site
 
 
@@ -104,7 +110,9 @@ def _tables(title: str, key: str) -> str:
         f'<h2>{escape(title)}</h2>{paragraphs[0]}<img src="/drawings/{image}.png" alt="A drawing of a '
         f'{image}" width="520">{paragraphs[1]}{data}{steps}{"".join(paragraphs[2:])}'
     )
-    return _page(title, f'<table><tr><td class="menu"><a href="/">home</a></td><td>{cell}</td></tr></table>')
+    return _page(
+        title, f'<table><tr><td class="menu"><a href="/">home</a></td><td>{cell}</td></tr></table>'
+    )
 
 
 def _responsive(title: str, key: str) -> str:
@@ -134,7 +142,11 @@ def _lazy(title: str, key: str) -> str:
 
 def _foreign(lang: str, title: str) -> str:
     text = "".join(f"<p>{escape(p)}</p>" for p in FOREIGN[lang])
-    return _page(title, f'<article><h1>{title}</h1>{text}<img src="/photos/boats.jpg" alt=""></article>', lang)
+    return _page(
+        title,
+        f'<article><h1>{title}</h1>{text}<img src="/photos/boats.jpg" alt=""></article>',
+        lang,
+    )
 
 
 def _hostile() -> str:
@@ -171,7 +183,10 @@ def _images() -> dict[str, Resource]:
         "/drawings/bread.png": (pictures.png(pictures.bread()), "image/png"),
         "/drawings/bicycle.png": (pictures.png(pictures.bicycle()), "image/png"),
         "/drawings/stars.webp": (pictures.webp(pictures.stars()), "image/webp"),
-        "/drawings/stars-small.webp": (pictures.webp(pictures.stars().resize((240, 240))), "image/webp"),
+        "/drawings/stars-small.webp": (
+            pictures.webp(pictures.stars().resize((240, 240))),
+            "image/webp",
+        ),
         "/private/secret.png": (pictures.png(pictures.bread()), "image/png"),
         "/bad/flat.png": (pictures.png(Image.new("RGB", (300, 200), (200, 30, 30))), "image/png"),
         "/bad/tiny.png": (pictures.png(pictures.boats().resize((40, 30))), "image/png"),
