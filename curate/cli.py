@@ -106,7 +106,7 @@ def main(verbose: bool) -> None:
     "inputs",
     multiple=True,
     metavar="GLOB",
-    help="WARC or ARC files, instead of the recipe's: a path, glob, http(s)://, s3:// or gs://. Repeatable.",
+    help="WARC or ARC files, not the recipe's: path, glob, http(s)://, s3://, gs://. Repeatable.",
 )
 @click.option("--out", required=True, metavar="DIR", help="Run directory: local, s3:// or gs://.")
 @click.option(
@@ -311,8 +311,8 @@ def extract(file: str, url: str | None) -> None:
 def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:
     """Train a SentencePiece model on the selected documents of the run OUT.
 
-    The run must have come to `selection` (`curate build-shards ... --until selection`). Use the model
-    in a recipe as `tokenization.model`.
+    The run must have come to `selection` (`curate build-shards ... --until selection`). Use the
+    model in a recipe as `tokenization.model`.
     """
     from curate.single_stages import train_on_run
 
@@ -362,8 +362,8 @@ def recipe_validate(name: str) -> None:
 def demo(out: str, workers: int) -> None:
     """Run the whole thing on a small web that ships with the project, served on 127.0.0.1.
 
-    Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC, half
-    over HTTP) and writes statistics and the report.
+    Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC,
+    half over HTTP) and writes statistics and the report.
     """
     from curate.demo import run_demo
 

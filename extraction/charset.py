@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from charset_normalizer import from_bytes
+from resiliparse.parse.encoding import detect_encoding
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -76,5 +76,4 @@ def _detect(html: bytes) -> str:
         html.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         window = html[max(0, error.start - 1024) : error.start + _DETECTION_WINDOW]
-    best = from_bytes(window).best()
-    return best.encoding if best is not None else "cp1252"
+    return _codec(detect_encoding(window)) or "cp1252"

@@ -102,6 +102,9 @@ def resolve(base: str, address: str) -> str | None:
     if address[:5].lower() == "data:":
         return address if address[5:11].lower() == "image/" else None
     try:
+        given = urlsplit(address)
+        if given.scheme in ("http", "https") and not given.hostname:
+            return None
         absolute = urljoin(base, re.sub(r"[\t\r\n]", "", address).replace(" ", "%20"))
         parts = urlsplit(absolute)
         if parts.scheme not in ("http", "https") or not parts.hostname:

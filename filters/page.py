@@ -25,6 +25,14 @@ def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
+def length_rule(text: str, rules: PageRules) -> Verdict:
+    """Drop a page with too few words for any other rule to judge."""
+    words = count_words(text)
+    if rules.min_words is not None and words < rules.min_words:
+        return Drop("page.min_words", words, rules.min_words)
+    return Keep((("words", float(words)),))
+
+
 def coherence_rule(text: str, rules: PageRules) -> Verdict:
     """Drop text that is not meaningful or coherent: rule 4 of KOSMOS-1 appendix B.1.3.
 
@@ -34,8 +42,6 @@ def coherence_rule(text: str, rules: PageRules) -> Verdict:
     """
     tokens = _WORD.findall(text)
     words = len(tokens)
-    if rules.min_words is not None and words < rules.min_words:
-        return Drop("page.min_words", words, rules.min_words)
     if words == 0:
         return KEEP
     mean_length = sum(map(len, tokens)) / words
@@ -53,7 +59,7 @@ def coherence_rule(text: str, rules: PageRules) -> Verdict:
     if rules.min_alpha_word_ratio is not None and alpha < rules.min_alpha_word_ratio:
         return Drop("page.min_alpha_word_ratio", alpha, rules.min_alpha_word_ratio)
     scores = [(name, value) for name, (value, _) in limits.items()]
-    return Keep((("words", float(words)), ("alpha_word_ratio", alpha), *scores))
+    return Keep((("alpha_word_ratio", alpha), *scores))
 
 
 def interspersed_rule(document: Document, rules: PageRules) -> Verdict:

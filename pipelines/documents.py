@@ -20,7 +20,7 @@ from extraction import extract
 from filters.consent import header_rule
 from filters.language import language_rule
 from filters.node import node_rule
-from filters.page import coherence_rule, interspersed_rule
+from filters.page import coherence_rule, interspersed_rule, length_rule
 from filters.pair import caption_rule
 from filters.record import classify_record
 from pipelines.part import PartWriter, RowWriter
@@ -145,7 +145,7 @@ class _DocumentsPart:
             return document
         scores: dict[str, float] = {}
         text = document.text
-        for rule in (language_rule, coherence_rule):
+        for rule in (length_rule, language_rule, coherence_rule):
             verdict = rule(text, self.filters.page)
             if isinstance(verdict, Drop):
                 return verdict

@@ -3,7 +3,8 @@
     documents ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
-and input and the summed counts, and is written after its conservation check. What is done is skipped.
+and input and the summed counts, and is written after its conservation check. What is done
+is skipped.
 """
 
 from __future__ import annotations

@@ -223,8 +223,14 @@ def _warc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
         )
 
 
+class _QuietIterator(WarcioIterator):  # type: ignore[misc]
+    """warcio's reader, without its own lines on standard error about what the ledger tells."""
+
+    INC_RECORD = ""
+
+
 def _arc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
-    iterator = WarcioIterator(stream, no_record_parse=True, arc2warc=True)
+    iterator = _QuietIterator(stream, no_record_parse=True, arc2warc=True)
     for record in iterator:
         declared = int(record.rec_headers.get_header("Content-Length") or 0)
         url = record.rec_headers.get_header("WARC-Target-URI") or ""

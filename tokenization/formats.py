@@ -60,7 +60,7 @@ class Formatter:
         return TokenizedDocument(document, self._interleaved(document))
 
     def _text(self, text: str) -> tuple[Unit, ...]:
-        """Lines end in `</line>`, the last in `</s>`; all are targets, as in the released loader."""
+        """Lines end in `</line>`, the last in `</s>`; all are targets, as released."""
         encoded = self.vocabulary.encode(lines_of(text))
         if not encoded:
             return (_all_targets([EOS]),)

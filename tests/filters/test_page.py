@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from filters.language import language_rule
+from filters.page import coherence_rule, count_words, interspersed_rule, length_rule
+from schemas.document import Document, ImageSegment, Segment, TextSegment
+from schemas.page import Origin
+from schemas.recipe import PageRules
+from schemas.verdict import Drop, Keep
+
+RULES = PageRules()
+PROSE = "The boats lie side by side at the long stone quay and nobody is awake yet. " * 4
+
+
+def document(*parts: str | None) -> Document:
+    """Text segments, with None for an image."""
+    segments: list[Segment] = [
+        ImageSegment(url="http://h/i.png") if p is None else TextSegment(text=p) for p in parts
+    ]
+    return Document(
+        id="i", source="s", url="u", origin=Origin(warc_file="w", offset=0), segments=()
+    ).with_segments(segments)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (PROSE, None),
+        (PROSE + "😀🎉🔥" * 10, "page.max_emoji_ratio"),
+        (PROSE + "#win #free #now " * 6, "page.max_hashtag_ratio"),
+        (PROSE + "https://a.example/x www.b.example " * 6, "page.max_url_ratio"),
+        ("1234 5678 90 !!! ??? " * 20, "page.min_alpha_word_ratio"),
+        ("a b c d e f g h i j " * 10, "page.max_words_per_char"),
+        ("qwertyuiopasdfghjkl " * 20, "page.max_mean_word_length"),
+        ("", None),
+    ],
+)
+def test_coherence(text: str, rule: str | None) -> None:
+    verdict = coherence_rule(text, RULES)
+    assert (verdict.rule if isinstance(verdict, Drop) else None) == rule
+
+
+def test_scores_are_kept() -> None:
+    verdict = coherence_rule(PROSE + "#one 😀", RULES)
+    assert isinstance(verdict, Keep)
+    scores = dict(verdict.scores)
+    assert scores["hashtag_ratio"] == pytest.approx(1 / count_words(PROSE + "#one 😀"))
+    assert set(scores) >= {"emoji_ratio", "url_ratio", "mean_word_length", "alpha_word_ratio"}
+
+
+def test_a_rule_set_to_null_is_off() -> None:
+    off = RULES.model_copy(update={"max_emoji_ratio": None})
+    assert isinstance(coherence_rule(PROSE + "😀" * 20, off), Keep)
+
+
+def test_length() -> None:
+    assert length_rule("three short words", RULES) == Drop("page.min_words", 3, 20)
+    assert count_words("日本語 and two") == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (PROSE, None),
+        ("Die Boote liegen am Kai und niemand ist wach, nur die Möwen.", "page.language"),
+        ("zzz", "page.language_score"),
+    ],
+)
+def test_language(text: str, rule: str | None) -> None:
+    rules = RULES.model_copy(update={"min_language_score": 0.9}) if text == "zzz" else RULES
+    verdict = language_rule(text, rules)
+    found = verdict.rule if isinstance(verdict, Drop) else None
+    assert found == rule or (text == "zzz" and found in ("page.language", "page.language_score"))
+
+
+def test_language_off_keeps_everything() -> None:
+    off = RULES.model_copy(update={"language": None})
+    assert isinstance(language_rule("Die Boote liegen am Kai.", off), Keep)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        ((PROSE,), "page.no_image"),
+        ((None,), "page.not_interspersed"),
+        ((None, "two words"), "page.not_interspersed"),
+        ((None, "now there are five words"), None),
+        ((PROSE, None), None),
+        ((PROSE, None, None, "x"), None),
+    ],
+)
+def test_interspersed(parts: tuple[str | None, ...], rule: str | None) -> None:
+    verdict = interspersed_rule(document(*parts), RULES)
+    assert (verdict.rule if isinstance(verdict, Drop) else None) == rule

@@ -1,0 +1,147 @@
+"""Rules on records, references, images, captions and consent."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters.consent import header_rule
+from filters.image import ImageFacts, image_rule, spread_rule
+from filters.node import node_rule
+from filters.pair import caption_rule
+from filters.record import classify_record
+from schemas.document import ImageSegment
+from schemas.page import Origin, Record
+from schemas.recipe import Fetch, ImageRules, NodeRules, PairRules
+from schemas.verdict import Drop, Keep
+from tests.conftest import picture
+
+OBELICS = NodeRules(
+    banned_url_words=("logo", "icon"),
+    formats=("jpg", "jpeg", "png", "webp"),
+    min_rendered_side=150,
+    max_rendered_aspect=2,
+)
+
+
+def rule_of(verdict: object) -> str | None:
+    return verdict.rule if isinstance(verdict, Drop) else None
+
+
+@pytest.mark.parametrize(
+    ("url", "size", "rule"),
+    [
+        ("http://h/a.jpg", (None, None), None),
+        ("http://h/img/logo.png", (None, None), "node.url_word"),
+        ("http://h/icons/x.png", (None, None), "node.url_word"),
+        ("http://h/iconic.png", (None, None), None),
+        ("http://logo.test/a.png", (None, None), None),
+        ("http://h/a.gif", (None, None), "node.format"),
+        ("http://h/a.php?x=1", (None, None), None),
+        ("http://h/a.jpg", (149, 300), "node.min_rendered_side"),
+        ("http://h/a.jpg", (150, 301), "node.max_rendered_aspect"),
+        ("http://h/a.jpg", (150, 300), None),
+        ("data:,00ff", (100, 100), "node.min_rendered_side"),
+    ],
+)
+def test_node(url: str, size: tuple[int | None, int | None], rule: str | None) -> None:
+    assert rule_of(node_rule(ImageSegment(url=url, width=size[0], height=size[1]), OBELICS)) == rule
+
+
+def test_mmc4_wants_an_extension() -> None:
+    rules = NodeRules(formats=("png", "jpeg", "jpg"), require_extension=True)
+    assert rule_of(node_rule(ImageSegment(url="http://h/a.php"), rules)) == "node.no_extension"
+    assert rule_of(node_rule(ImageSegment(url="http://h/a.PNG?w=3"), rules)) is None
+
+
+def facts(width: int = 100, height: int = 100, spread: int = 90, size: int = 9_000) -> ImageFacts:
+    return ImageFacts(
+        format="png", width=width, height=height, encoded_bytes=size, channel_spread=spread
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "rules", "rule"),
+    [
+        (facts(64, 64), ImageRules(), None),
+        (facts(63, 500), ImageRules(), "image.min_side"),
+        (facts(spread=2), ImageRules(), "image.single_color"),
+        (facts(spread=2), ImageRules(drop_single_color=False), None),
+        (facts(200, 100), ImageRules(max_aspect=2), None),
+        (facts(201, 100), ImageRules(max_aspect=2), "image.max_aspect"),
+        (facts(201, 100), ImageRules(max_side=200), "image.max_side"),
+        (facts(size=5_119), ImageRules(min_bytes=5_120), "image.min_bytes"),
+        (facts(), ImageRules(formats=("jpeg",)), "image.format"),
+    ],
+)
+def test_image(image: ImageFacts, rules: ImageRules, rule: str | None) -> None:
+    assert rule_of(image_rule(image, rules)) == rule
+
+
+def test_an_image_on_too_many_pages_is_a_logo() -> None:
+    assert spread_rule(10, ImageRules(max_documents=10)) == Keep()
+    assert spread_rule(11, ImageRules(max_documents=10)) == Drop("image.max_documents", 11, 10)
+
+
+@pytest.mark.parametrize(
+    ("caption", "rule"),
+    [
+        ("A cat on a mat", None),
+        ("cat", "pair.min_caption_chars"),
+        ("x" * 1_001, "pair.max_caption_chars"),
+        ("<PERSON> walks by the sea", "pair.tagged_caption"),
+        ("a < b and c > d", None),
+    ],
+)
+def test_caption(caption: str, rule: str | None) -> None:
+    assert rule_of(caption_rule(caption, PairRules())) == rule
+
+
+@pytest.mark.parametrize(
+    ("headers", "rule"),
+    [
+        ({}, None),
+        ({"x-robots-tag": "nofollow, max-snippet: 3"}, None),
+        ({"x-robots-tag": "noai"}, "consent.header"),
+        ({"x-robots-tag": "nofollow, NoImageAI"}, "consent.header"),
+        ({"x-robots-tag": "otherbot: noai"}, None),
+        ({"x-robots-tag": "otherbot: noindex, curate: noai"}, "consent.header"),
+        ({"x-robots-tag": "unavailable_after: 25 Jun 2030 15:00:00 PST, noml"}, "consent.header"),
+        ({"tdm-reservation": "1"}, "consent.tdm_reservation"),
+        ({"tdm-reservation": "0"}, None),
+    ],
+)
+def test_consent(headers: dict[str, str], rule: str | None) -> None:
+    assert rule_of(header_rule(headers, Fetch())) == rule
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "page"),
+        ({"content_type": "application/xhtml+xml"}, "page"),
+        ({"content_type": "image/png"}, "image"),
+        ({"content_type": "", "payload": b"<!DOCTYPE html><p>x"}, "page"),
+        ({"content_type": "application/octet-stream", "payload": picture()}, "image"),
+        ({"content_type": "application/octet-stream"}, "record.media_type"),
+        ({"content_type": "text/css"}, "record.media_type"),
+        ({"status": 404}, "record.http_status"),
+        ({"status": None}, "page"),
+        ({"kind": "revisit"}, "record.type"),
+        ({"url": "dns:h.test"}, "record.scheme"),
+        ({"payload": b""}, "record.empty"),
+        ({"fault": "record.truncated", "fault_value": "1"}, "record.truncated"),
+    ],
+)
+def test_record(change: dict[str, object], expected: str) -> None:
+    fields: dict[str, object] = {
+        "origin": Origin(warc_file="w", offset=0),
+        "kind": "response",
+        "url": "http://h.test/",
+        "date": "",
+        "status": 200,
+        "content_type": "text/html",
+        "charset": None,
+        "payload": b"<p>text",
+    }
+    verdict = classify_record(Record(**{**fields, **change}))
+    assert (verdict.rule if isinstance(verdict, Drop) else verdict) == expected

@@ -1,0 +1,249 @@
+"""The fetcher against a real server on 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from media.address_guard import is_public
+from media.fetch import Failure, Fetched, SafeFetcher
+from schemas.recipe import Fetch
+
+
+class Site:
+    """A server whose answers misbehave in every way that a test asks for."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self.lock = threading.Lock()
+        self.robots: tuple[int, bytes] = (404, b"")
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        path = handler.path
+        with self.lock:
+            self.requests[path] += 1
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            self.respond(handler, path)
+        finally:
+            with self.lock:
+                self.in_flight -= 1
+
+    def respond(self, handler: BaseHTTPRequestHandler, path: str) -> None:
+        if path == "/robots.txt":
+            send(handler, self.robots[0], self.robots[1])
+        elif path == "/ok":
+            send(handler, 200, b"image")
+        elif path == "/gzip":
+            send(handler, 200, gzip.compress(b"image"), {"Content-Encoding": "gzip"})
+        elif path == "/bomb":
+            send(handler, 200, gzip.compress(b"\0" * 5_000_000), {"Content-Encoding": "gzip"})
+        elif path == "/large":
+            send(handler, 200, b"x" * 200_000)
+        elif path == "/flaky" and self.requests[path] < 3:
+            send(handler, 503, b"")
+        elif path == "/flaky":
+            send(handler, 200, b"at last")
+        elif path == "/slow":
+            time.sleep(1.5)
+            send(handler, 200, b"late")
+        elif path == "/brief":
+            time.sleep(0.05)
+            send(handler, 200, b"image")
+        elif path.startswith("/loop"):
+            send(handler, 302, b"", {"Location": path + "x"})
+        elif path == "/hop":
+            send(handler, 301, b"", {"Location": "ok"})
+        elif path == "/to-metadata":
+            send(handler, 302, b"", {"Location": "http://169.254.169.254/latest/"})
+        elif path == "/to-file":
+            send(handler, 302, b"", {"Location": "file:///etc/passwd"})
+        elif path == "/noai":
+            send(handler, 200, b"image", {"X-Robots-Tag": "noai"})
+        elif path == "/tdm":
+            send(handler, 200, b"image", {"TDM-Reservation": "1"})
+        elif path == "/cut":
+            handler.send_response(200)
+            handler.send_header("Content-Length", "100")
+            handler.end_headers()
+            handler.wfile.write(b"only this")
+            handler.close_connection = True
+        else:
+            send(handler, 404, b"")
+
+
+def send(
+    handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None
+) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(body)))
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            try:
+                site.answer(self)
+            except ConnectionError:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def fetch(site: Site, *paths: str, allow: bool = True, **changes: object) -> list[Fetched | Failure]:
+    with served(site) as address:
+        rules = Fetch(
+            **{
+                "allow_hosts": (address,) if allow else (),
+                "timeout_seconds": 1,
+                "retry_seconds": 0.01,
+                "max_bytes": 100_000,
+                **changes,
+            }
+        )
+
+        async def go() -> list[Fetched | Failure]:
+            async with SafeFetcher(rules) as fetcher:
+                urls = [p if "://" in p else f"http://{address}{p}" for p in paths]
+                return await asyncio.gather(*(fetcher.fetch(u) for u in urls))
+
+        return asyncio.run(go())
+
+
+def rule(outcome: Fetched | Failure) -> str:
+    assert isinstance(outcome, Failure)
+    return outcome.drop.rule
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/bomb", "fetch.too_large"),
+        ("/large", "fetch.too_large"),
+        ("/slow", "fetch.timeout"),
+        ("/loop", "fetch.redirects"),
+        ("/missing", "fetch.http_404"),
+        ("/noai", "consent.header"),
+        ("/tdm", "consent.tdm_reservation"),
+        ("/cut", "fetch.network"),
+        ("/to-metadata", "fetch.blocked_address"),
+        ("/to-file", "fetch.scheme"),
+        ("ftp://h.test/x", "fetch.scheme"),
+        ("http://127.0.0.1:1/x", "fetch.blocked_address"),
+        ("http://localhost/x", "fetch.blocked_address"),
+        ("http://[::1]/x", "fetch.blocked_address"),
+        ("http://0x7f.1/x", "fetch.blocked_address"),
+        ("http://no-such-host.invalid/x", "fetch.dns"),
+    ],
+)
+def test_every_failure_has_its_name(path: str, expected: str) -> None:
+    (outcome,) = fetch(Site(), path, retries=0)
+    assert rule(outcome) == expected
+
+
+def test_bodies_redirects_and_evidence() -> None:
+    plain, packed, hopped = fetch(Site(), "/ok", "/gzip", "/hop")
+    for outcome in (plain, packed, hopped):
+        assert isinstance(outcome, Fetched)
+        assert outcome.body == b"image"
+        assert outcome.consent["robots"] == "none: fetch.http_404"
+        assert outcome.time.endswith("+00:00")
+    assert isinstance(hopped, Fetched)
+    assert hopped.url.endswith("/ok")
+
+
+def test_only_what_can_succeed_is_tried_again() -> None:
+    site = Site()
+    flaky, missing = fetch(site, "/flaky", "/missing")
+    assert isinstance(flaky, Fetched)
+    assert rule(missing) == "fetch.http_404"
+    assert (site.requests["/flaky"], site.requests["/missing"]) == (3, 1)
+
+
+def test_the_guard_holds_without_exemption() -> None:
+    site = Site()
+    (outcome,) = fetch(site, "/ok", allow=False)
+    assert rule(outcome) == "fetch.blocked_address"
+    assert not site.requests
+
+
+@pytest.mark.parametrize(
+    ("robots", "expected"),
+    [
+        ((200, b"User-agent: *\nDisallow: /"), "consent.robots"),
+        ((200, b"User-agent: curate\nDisallow: /ok\nUser-agent: *\nAllow: /"), "consent.robots"),
+        ((200, b"User-agent: other\nDisallow: /"), None),
+        ((500, b""), "consent.robots_unreachable"),
+        ((403, b""), None),
+    ],
+)
+def test_robots_txt(robots: tuple[int, bytes], expected: str | None) -> None:
+    site = Site()
+    site.robots = robots
+    outcomes = fetch(site, *["/ok"] * 5)
+    assert [rule(o) if expected else None for o in outcomes] == [expected] * 5
+    assert site.requests["/robots.txt"] == 1
+    assert site.requests["/ok"] == (0 if expected else 5)
+
+
+def test_connections_per_host_are_bounded() -> None:
+    site = Site()
+    outcomes = fetch(site, *["/brief"] * 20, connections_per_host=3)
+    assert all(isinstance(o, Fetched) for o in outcomes)
+    assert site.most_in_flight <= 3
+
+
+def test_requests_to_a_host_keep_their_distance() -> None:
+    started = time.monotonic()
+    fetch(Site(), *["/ok"] * 4, host_delay_seconds=0.1, honour_robots_txt=False)
+    assert time.monotonic() - started >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("10.0.0.1", False),
+        ("127.8.8.8", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1", False),
+        ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+    ],
+)
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(address) == public

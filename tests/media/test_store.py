@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+from media.store import ImageTarWriter
+
+
+def test_members_are_where_their_offsets_say_and_the_bytes_repeat() -> None:
+    def build() -> tuple[bytes, list[int]]:
+        buffer = io.BytesIO()
+        tar = ImageTarWriter(buffer)
+        offsets = [tar.add(bytes([i]) * 16, b"jpeg %d" % i * 300, {"n": i}) for i in range(3)]
+        tar.close()
+        return buffer.getvalue(), offsets
+
+    data, offsets = build()
+    assert (data, offsets) == build()
+    for i, offset in enumerate(offsets):
+        assert data[offset : offset + 6] == b"jpeg %d" % i
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        names = tar.getnames()
+        assert names[:2] == ["00" * 16 + ".jpg", "00" * 16 + ".json"]
+        member = tar.extractfile(names[1])
+        assert member is not None
+        assert json.load(member) == {"n": 0}
