@@ -116,7 +116,9 @@ def served(site: Site) -> Iterator[str]:
         server.server_close()
 
 
-def fetch(site: Site, *paths: str, allow: bool = True, **changes: object) -> list[Fetched | Failure]:
+def fetch(
+    site: Site, *paths: str, allow: bool = True, **changes: object
+) -> list[Fetched | Failure]:
     with served(site) as address:
         rules = Fetch(
             **{

@@ -28,8 +28,7 @@ def arc_record(url: str, body: bytes) -> bytes:
 
 def responses(count: int) -> list[tuple[str, bytes, dict[str, str]]]:
     return [
-        html_page(f"http://h.test/{i}", f"<p>{'page ' * (i * 7 % 90)}{i}</p>")
-        for i in range(count)
+        html_page(f"http://h.test/{i}", f"<p>{'page ' * (i * 7 % 90)}{i}</p>") for i in range(count)
     ]
 
 

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+
+from pipelines.engine import Engine, EngineError
+
+
+def test_work_is_cut_evenly_by_cost() -> None:
+    engine = Engine(workers=3)
+    lists = engine.spread([9, 8, 7, 3, 2, 1], lambda cost: cost)
+    assert sorted(map(sum, lists)) == [10, 10, 10]
+    assert Engine(workers=1).spread([1, 2], lambda cost: cost) == [[1, 2]]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_workers_are_checked(workers: int) -> None:
+    with pytest.raises(ValueError, match=rf"at least 1 \(got {workers}\)"):
+        Engine(workers=workers)
+    with pytest.raises(ValueError, match="runner must be one of direct"):
+        Engine(runner="nowhere")
+
+
+def test_workers_are_processes_that_outlive_a_pipeline(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+
+    def note(name: str) -> None:
+        import time
+
+        time.sleep(0.3)
+        Path(folder, f"{name}-{os.getpid()}").touch()
+
+    with Engine(workers=2) as engine:
+        for round_name in ("a", "b"):
+            lists = engine.spread([f"{round_name}{i}" for i in range(4)], lambda _: 1.0)
+            engine.run(
+                lambda p, lists=lists: (
+                    p | beam.Create(lists) | beam.FlatMap(lambda names: names) | beam.Map(note)
+                )
+            )
+    seen = [p.name.split("-") for p in tmp_path.iterdir()]
+    assert sorted(name for name, _ in seen) == ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
+    first, second = ({pid for name, pid in seen if name[0] == r} for r in "ab")
+    assert len(first) == 2
+    assert first == second
+    assert str(os.getpid()) not in first
+
+
+def test_the_death_of_a_worker_is_told() -> None:
+    def die(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with (
+        Engine(workers=2) as engine,
+        pytest.raises(EngineError, match="ended with status -9 .* run the same command again"),
+    ):
+        engine.run(lambda p: p | beam.Create([1, 2]) | beam.Map(die))

@@ -1,0 +1,112 @@
+"""The steps around the shuffles, on Beam's testing utilities."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.image_plan import ARCHIVED, HTTP, INLINE, WANTED, Reference, Resolution, assign
+from pipelines.image_verdicts import Fate, send_back
+from pipelines.plan import InputPart, RunPlan
+from pipelines.shards import plan_shards
+from schemas.recipe_file import parse_recipe
+
+KEY = b"k" * 16
+URL = "http://h.test/i.png"
+FATE = Fate(KEY, "", 3, 512, 9, 224, 224)
+
+
+def wanted(part: int, documents: int = 1) -> Reference:
+    return Reference(WANTED, part, 0, 0, documents, URL)
+
+
+def archived(part: int, offset: int) -> Reference:
+    return Reference(ARCHIVED, part, offset, 50, 0, "")
+
+
+def test_every_image_is_assigned_once() -> None:
+    with TestPipeline(runner=FnApiRunner()) as pipeline:
+        found = (
+            pipeline
+            | beam.Create(
+                [
+                    (KEY, wanted(0)),
+                    (KEY, wanted(1, 2)),
+                    (KEY, archived(1, 900)),
+                    (KEY, archived(1, 40)),
+                    (b"u" * 16, archived(0, 7)),
+                    (b"i" * 16, Reference(INLINE, 2, 0, 0, 0, "")),
+                    (b"i" * 16, wanted(2)),
+                ]
+            )
+            | beam.GroupByKey()
+            | beam.FlatMap(assign, 3)
+        )
+        assert_that(
+            found,
+            equal_to(
+                [
+                    (1, Resolution(KEY, URL, ARCHIVED, 40, 50, 3)),
+                    (2, Resolution(b"i" * 16, URL, INLINE, 0, 0, 1)),
+                ]
+            ),
+        )
+
+
+@given(st.permutations([wanted(0), wanted(2), archived(2, 9), archived(1, 5), archived(2, 1)]))
+def test_the_order_of_mentions_plays_no_part(mentions: list[Reference]) -> None:
+    assert list(assign((KEY, mentions), 3)) == [
+        (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 2)),
+    ]
+
+
+def test_one_host_is_one_bucket() -> None:
+    def bucket(url: str) -> int:
+        reference = Reference(WANTED, 0, 0, 0, 1, url)
+        ((number, resolution),) = assign((KEY, [reference]), 5)
+        assert resolution is not None
+        assert resolution.origin == HTTP
+        return number
+
+    assert {bucket(f"http://h.test/{i}") for i in range(20)} == {bucket("https://H.test/x")}
+    assert {bucket(f"http://{i}.test/") for i in range(99)} == set(range(5, 10))
+
+
+def test_fates_go_back_to_every_part_that_wants_the_image() -> None:
+    assert list(send_back((KEY, [2, FATE, 5]))) == [(2, FATE), (5, FATE)]
+
+
+@pytest.mark.parametrize("values", [[1], [1, FATE, FATE]])
+def test_a_lost_or_doubled_image_is_a_fault(values: list[int | Fate]) -> None:
+    with pytest.raises(ValueError, match="must have 1"):
+        list(send_back((KEY, values)))
+
+
+def test_shards_join_parts_by_their_documents_alone() -> None:
+    recipe = parse_recipe(
+        {
+            "name": "r",
+            "sources": {"a": {"format": "text"}, "b": {"format": "text"}},
+            "tokenization": {"shard_documents": 10},
+        },
+        "",
+    )
+    counts = {"a": [4, 7, 0, 3, 30, 2], "b": [0, 0]}
+    parts = tuple(
+        InputPart(number=0, source=source, index=i, path="", file_name="", size=0)
+        for source, sizes in counts.items()
+        for i in range(len(sizes))
+    )
+    plan = RunPlan(recipe=recipe, fingerprint="", parts=parts)
+    documents = {p.name: counts[p.source][p.index] for p in parts}
+    tasks = plan_shards(plan, documents)
+    assert [([p.index for p in t.parts], t.documents, t.name) for t in tasks] == [
+        ([0, 1], 11, "a/shard-00000-of-00003"),
+        ([3, 4], 33, "a/shard-00001-of-00003"),
+        ([5], 2, "a/shard-00002-of-00003"),
+    ]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from pipelines.selection import judge_document, judge_reference
+from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from schemas.page import Origin
+from schemas.recipe import Images, Recipe
+from schemas.recipe_file import parse_recipe
+from schemas.verdict import Drop
+
+FATE = {"rule": None, "tar": 1, "offset": 512, "size": 9, "width": 224, "height": 224}
+IMAGE = ImageSegment(url="http://h/i.png")
+
+
+def recipe(**images: float) -> Recipe:
+    return parse_recipe(
+        {
+            "name": "r",
+            "sources": {"web": {"format": "interleaved"}, "captions": {"format": "pairs"}},
+            "images": images,
+        },
+        "",
+    )
+
+
+def document(images: int, source: str = "web", identity: str = "d") -> Document:
+    segments: list[Segment] = [TextSegment(text="six words of text are here")]
+    return Document(
+        id=identity,
+        source=source,
+        url="u",
+        segments=(*segments, *[IMAGE] * images),
+        origin=Origin(warc_file="w", offset=0),
+    )
+
+
+def test_a_stored_image_gets_its_place() -> None:
+    kept = judge_reference(IMAGE, FATE, 4, Images())
+    assert isinstance(kept, ImageSegment)
+    assert kept.stored == StoredImage(tar=1, offset=512, size=9, width=224, height=224)
+
+
+@pytest.mark.parametrize(
+    ("fate", "before", "expected"),
+    [
+        ({**FATE, "rule": "image.min_side"}, 0, Drop("node.image_dropped", "image.min_side")),
+        (FATE, 5, Drop("node.max_per_document", 6, 5)),
+    ],
+)
+def test_references_that_go(fate: dict[str, object], before: int, expected: Drop) -> None:
+    assert judge_reference(IMAGE, fate, before, Images()) == expected
+
+
+def test_documents_without_an_image_go_and_those_with_two_stay() -> None:
+    assert judge_document(document(0), recipe()) == Drop("document.no_image", 0, 1)
+    assert judge_document(document(2), recipe()) is None
+
+
+def test_half_of_the_single_image_documents_go_by_keyed_hash() -> None:
+    verdicts = [judge_document(document(1, identity=str(i)), recipe()) for i in range(4_000)]
+    gone = [v for v in verdicts if v is not None]
+    assert {v.rule for v in gone} == {"document.single_image"}
+    assert abs(len(gone) / 4_000 - 0.5) < 0.03
+    again = [judge_document(document(1, identity=str(i)), recipe()) for i in range(4_000)]
+    assert verdicts == again
+
+
+@pytest.mark.parametrize(("keep", "gone"), [(1.0, False), (0.0, True)])
+def test_the_share_is_the_recipe_s(keep: float, gone: bool) -> None:
+    verdict = judge_document(document(1), recipe(single_image_keep=keep))
+    assert (verdict is not None) == gone
+
+
+def test_pairs_are_not_halved() -> None:
+    assert judge_document(document(1, "captions"), recipe(single_image_keep=0.0)) is None

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from schemas.packed import PackedRow
+from schemas.page import Origin
+from tokenization.formats import Formatter, TokenizedDocument, Unit, document_lines
+from tokenization.packing import Cut, one_row_each, pack
+from tokenization.vocabulary import BOS, EOS, Vocabulary
+
+STORED = StoredImage(tar=0, offset=512, size=9, width=224, height=224)
+SLOTS = 4
+
+
+def document(*parts: str | None, identity: str = "d") -> Document:
+    """Text segments, with None for an image."""
+    segments: list[Segment] = [
+        ImageSegment(url=f"http://h/{i}.png", stored=STORED)
+        if part is None
+        else TextSegment(text=part)
+        for i, part in enumerate(parts)
+    ]
+    return Document(
+        id=identity,
+        source="web",
+        url=f"http://h/{identity}",
+        segments=tuple(segments),
+        origin=Origin(warc_file="w", offset=0),
+    )
+
+
+@pytest.fixture(scope="module")
+def vocabulary(small_model: bytes) -> Vocabulary:
+    return Vocabulary(small_model)
+
+
+def formatter(vocabulary: Vocabulary, format: str, **changes: bool) -> Formatter:
+    return Formatter(
+        vocabulary=vocabulary,
+        format=format,
+        image_slots=SLOTS,
+        loss_on_image_token=changes.get("loss_on_image_token", False),
+    )
+
+
+def text_of_lengths(*lengths: int) -> TokenizedDocument:
+    units = tuple(Unit((9,) * (n - 1) + (7,), (True,) * n) for n in lengths)
+    return TokenizedDocument(document("x"), units)
+
+
+def rows_of(items: list[PackedRow | Cut]) -> list[PackedRow]:
+    return [i for i in items if isinstance(i, PackedRow)]
+
+
+def test_text_format(vocabulary: Vocabulary) -> None:
+    tokenized = formatter(vocabulary, "text").tokenize(document("the boat\n\nthe lamp"))
+    one, two = vocabulary.encode(["the boat", "the lamp"])
+    assert [u.tokens for u in tokenized.units] == [
+        (*one, vocabulary.line_end),
+        (*two, EOS),
+    ]
+    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    assert row.input_ids == (BOS, *one, vocabulary.line_end, *two, EOS)
+    assert row.loss_mask == (False,) + (True,) * (len(row.input_ids) - 1)
+
+
+def test_an_empty_text_is_a_lone_separator(vocabulary: Vocabulary) -> None:
+    tokenized = formatter(vocabulary, "text").tokenize(document())
+    assert [u.tokens for u in tokenized.units] == [(EOS,)]
+
+
+def test_pair_format(vocabulary: Vocabulary) -> None:
+    tokenized = formatter(vocabulary, "pairs").tokenize(document(None, "the\nboat"))
+    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    (caption,) = vocabulary.encode(["the boat"])
+    image = vocabulary.image
+    expected = (BOS, *[image] * (1 + SLOTS), vocabulary.image_end, *caption, EOS)
+    assert row.input_ids == expected
+    assert row.loss_mask == (False,) * (3 + SLOTS) + (True,) * (len(caption) + 1)
+    assert [(s.offset, s.length, s.image) for s in row.image_slots] == [(2, SLOTS, 0)]
+
+
+@pytest.mark.parametrize("count_image", [False, True])
+def test_interleaved_format(vocabulary: Vocabulary, count_image: bool) -> None:
+    shown = document(None, "the boat\nthe lamp", None, "the sea")
+    tokenized = formatter(vocabulary, "interleaved", loss_on_image_token=count_image).tokenize(
+        shown
+    )
+    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    boat, lamp, sea = vocabulary.encode(["the boat", "the lamp", "the sea"])
+    image = (*[vocabulary.image] * (1 + SLOTS), vocabulary.image_end)
+    text = (*boat, vocabulary.line_end, *lamp)
+    assert row.input_ids == (BOS, *image, *text, *image, *sea, EOS)
+    masked = (False,) * len(image)
+    assert row.loss_mask == (
+        *(False, *masked, *(True,) * len(text)),
+        *(count_image, *masked[1:], *(True,) * (len(sea) + 1)),
+    )
+
+
+def test_a_caption_follows_its_image(vocabulary: Vocabulary) -> None:
+    shown = document("the sea").with_segments(
+        [
+            ImageSegment(url="http://h/a.png", caption="the lamp", stored=STORED),
+            TextSegment(text="the sea"),
+        ]
+    )
+    (row,) = pack([formatter(vocabulary, "interleaved").tokenize(shown)], 128, SLOTS)
+    assert isinstance(row, PackedRow)
+    assert vocabulary.decode(row.input_ids) == "the lamp\nthe sea"
+    assert document_lines(shown) == ["the lamp", "the sea"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rows"),
+    [
+        ([3, 3, 3], [10]),
+        ([4, 5], [10]),
+        ([4, 6], [5, 7]),
+        ([9, 1], [10, 2]),
+        ([10, 3], [10, 4]),
+        ([25], [10]),
+        ([], []),
+    ],
+)
+def test_rows_take_whole_lines_while_they_fit(lengths: list[int], rows: list[int]) -> None:
+    """Block of 10: `<s>` and 9 more; a line of 10 and more is cut to 9."""
+    packed = list(pack([text_of_lengths(*lengths)], 10, SLOTS))
+    assert [len(r.input_ids) for r in rows_of(packed)] == rows
+    cuts = [i for i in packed if isinstance(i, Cut)]
+    assert [c.tokens for c in cuts] == [n for n in lengths if n >= 10]
+
+
+def test_a_row_may_hold_several_documents_and_part_of_one() -> None:
+    documents = [
+        TokenizedDocument(document("x", identity=name), text_of_lengths(*lengths).units)
+        for name, lengths in (("a", [3]), ("b", [3, 5]), ("c", [2]))
+    ]
+    rows = rows_of(list(pack(documents, 10, SLOTS)))
+    spans = [[(d.id, d.start, d.end) for d in r.documents] for r in rows]
+    assert spans == [[("a", 1, 4), ("b", 4, 7)], [("b", 1, 6), ("c", 6, 8)]]
+
+
+@pytest.mark.parametrize("packer", [pack, one_row_each])
+@given(texts=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), max_size=8))
+@settings(deadline=None)
+def test_rows_are_never_too_long_and_nothing_is_lost(
+    packer: Callable[..., list[PackedRow | Cut]], texts: list[list[int]]
+) -> None:
+    block = 24
+    documents = [
+        TokenizedDocument(document("x", identity=str(i)), text_of_lengths(*lengths).units)
+        for i, lengths in enumerate(texts)
+    ]
+    packed = list(packer(documents, block, SLOTS))
+    rows = rows_of(packed)
+    assert all(len(r.input_ids) <= block and r.input_ids[0] == BOS for r in rows)
+    assert all(len(r.input_ids) == len(r.loss_mask) for r in rows)
+    for row in rows:
+        edges = [1, *(e for d in row.documents for e in (d.start, d.end)), len(row.input_ids)]
+        assert edges == sorted(edges)
+        assert sum(d.end - d.start for d in row.documents) == len(row.input_ids) - 1
+    if not any(isinstance(i, Cut) for i in packed):
+        tokens = [t for r in rows for t in r.input_ids[1:]]
+        assert tokens == [t for d in documents for u in d.units for t in u.tokens]
+
+
+@given(
+    parts=st.lists(
+        st.one_of(st.none(), st.sampled_from(["the boat", "the lamp\nthe sea", "a net"])),
+        min_size=1,
+        max_size=9,
+    ),
+    block=st.integers(12, 40),
+)
+@settings(deadline=None)
+def test_decoding_rows_gives_back_the_text(
+    small_model: bytes, parts: list[str | None], block: int
+) -> None:
+    vocabulary = Vocabulary(small_model)
+    shown = document(*parts)
+    packed = list(pack([formatter(vocabulary, "interleaved").tokenize(shown)], block, SLOTS))
+    if any(isinstance(i, Cut) for i in packed):
+        return
+    rows = rows_of(packed)
+    decoded = "\n".join(t for r in rows if (t := vocabulary.decode(r.input_ids)))
+    assert decoded == "\n".join(document_lines(shown))
+    assert sum(len(r.images) for r in rows) == parts.count(None)
+    for row in rows:
+        for slot in row.image_slots:
+            filled = row.input_ids[slot.offset : slot.offset + slot.length]
+            assert set(filled) == {vocabulary.image}
+            assert row.input_ids[slot.offset + slot.length] == vocabulary.image_end
+
+
+def test_unpacked_rows_are_closed_and_never_hold_half_an_image(vocabulary: Vocabulary) -> None:
+    shown = document("the boat", None, "the sea")
+    tokenized = formatter(vocabulary, "interleaved").tokenize(shown)
+    for block in range(6, tokenized.length + 2):
+        row, *_ = rows_of(list(one_row_each([tokenized], block, SLOTS)))
+        assert len(row.input_ids) <= block
+        assert row.input_ids[-1] == EOS
+        for slot in row.image_slots:
+            assert slot.offset + slot.length < len(row.input_ids)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
+from tokenization.shards import ROWS_PER_BATCH, Shard, ShardWriter
+
+
+def row(number: int) -> PackedRow:
+    return PackedRow(
+        input_ids=(0, number, 2),
+        loss_mask=(False, True, True),
+        image_slots=(ImageSlots(offset=1, length=1, image=0),),
+        images=(
+            PackedImage(
+                url=f"http://h/{number}", key=b"k" * 16, tar=0, offset=0, size=4, width=2, height=2
+            ),
+        ),
+        documents=(
+            DocumentSpan(id="d", url="u", warc_file="w", offset=1, length=2, start=1, end=3),
+        ),
+    )
+
+
+def write(path: Path, rows: int, vocabulary: int = 64_007) -> Path:
+    schema = packed_schema(vocabulary, {"block": "2048"})
+    writer = ShardWriter(path, schema, lambda image: image.url.encode())
+    for number in range(rows):
+        writer.write(row(number))
+    writer.close()
+    return path
+
+
+def test_rows_are_read_at_random(tmp_path: Path) -> None:
+    shard = Shard(str(write(tmp_path / "a.arrow", 2 * ROWS_PER_BATCH + 5)))
+    assert shard.rows == 2 * ROWS_PER_BATCH + 5
+    assert shard.metadata == {"schema_version": "1", "block": "2048"}
+    for number in (0, ROWS_PER_BATCH - 1, ROWS_PER_BATCH, shard.rows - 1):
+        found = shard.row(number)
+        assert found["input_ids"] == [0, number, 2]
+        assert found["images"][0]["bytes"] == f"http://h/{number}".encode()
+        assert found["documents"][0]["end"] == 3
+    with pytest.raises(IndexError, match=rf"0 to {shard.rows - 1} \(got {shard.rows}\)"):
+        shard.row(shard.rows)
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    one, two = (write(tmp_path / n, 70).read_bytes() for n in ("a", "b"))
+    assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
+
+
+@pytest.mark.parametrize(("size", "type"), [(65_536, pa.uint16()), (65_537, pa.uint32())])
+def test_ids_are_as_narrow_as_the_vocabulary_allows(size: int, type: pa.DataType) -> None:
+    assert packed_schema(size, {}).field("input_ids").type.value_type == type
