@@ -19,9 +19,14 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> RunDirectory:
 
 
 def test_a_file_appears_whole_or_not_at_all(run: RunDirectory) -> None:
-    with pytest.raises(RuntimeError, match="in the middle"), run.publish("a/b.txt") as local:
-        local.write_text("half")
-        raise RuntimeError("in the middle")
+
+    def fail() -> None:
+        with run.publish("a/b.txt") as local:
+            local.write_text("half")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
     assert not run.exists("a/b.txt")
     with run.publish("a/b.txt") as local:
         local.write_text("whole")
@@ -54,7 +59,11 @@ def test_a_part_commits_its_files_and_then_its_marker(run: RunDirectory) -> None
 
 
 def test_a_part_that_fails_leaves_nothing(run: RunDirectory) -> None:
-    with pytest.raises(KeyError), PartWriter(run, "documents", "web/part-00000") as part:
-        part.file("x/web/part-00000.bin").write_bytes(b"half")
-        raise KeyError("a bug")
+    def fail() -> None:
+        with PartWriter(run, "documents", "web/part-00000") as part:
+            part.file("x/web/part-00000.bin").write_bytes(b"half")
+            raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        fail()
     assert run.list("") == []
