@@ -1,0 +1,46 @@
+# Every target sets up what it needs: Python 3.11 to 3.13, make and a C++ compiler are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.PHONY: setup demo test lint bench lock clean
+
+setup: $(VENV)/.installed-core
+
+demo: $(VENV)/.installed-core
+	rm -rf demo-out
+	$(BIN)/curate demo --out demo-out
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks
+
+# Resolve the versions anew: one resolution for everything, the smaller files cut from it.
+lock: $(UV)
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --all-extras --group dev --group bench -o lock/all.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --group dev -o lock/dev.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --group bench -o lock/bench.txt
+
+clean:
+	rm -rf $(VENV) demo-out
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "curate needs Python 3.11 to 3.13 (got %s): make PYTHON=python3.12" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed-%: lock/%.txt pyproject.toml | $(UV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r lock/$*.txt
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
+	touch $@
