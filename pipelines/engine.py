@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import apache_beam as beam
 import grpc
@@ -38,6 +42,29 @@ class EngineError(RuntimeError):
     """The engine, and not the work, failed; the message says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkList(Generic[T]):
+    """Items of work; iterating yields those that no other worker has taken."""
+
+    items: tuple[T, ...]
+    claims: str | None
+    """Folder in which an item is claimed by creating a file; None when there is one worker."""
+
+    def __iter__(self) -> Iterator[T]:
+        for index, item in enumerate(self.items):
+            if self._claim(index):
+                yield item
+
+    def _claim(self, index: int) -> bool:
+        if self.claims is None:
+            return True
+        try:
+            os.close(os.open(f"{self.claims}/{index}", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        return True
+
+
 class Engine:
     """Runs pipelines one after another. Use as a context manager.
 
@@ -53,10 +80,13 @@ class Engine:
             raise ValueError(f"workers must be at least 1 (got {workers})")
         self.workers = workers
         self._pool: WorkerPool | None = None
+        self._claims: tempfile.TemporaryDirectory[str] | None = None
+        self._shares = 0
 
     def __enter__(self) -> Engine:
         if self.workers > 1:
             self._pool = WorkerPool(self.workers)
+            self._claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
         return self
 
     def __exit__(
@@ -67,6 +97,8 @@ class Engine:
     ) -> None:
         if self._pool is not None:
             self._pool.close()
+        if self._claims is not None:
+            self._claims.cleanup()
 
     def run(self, build: Callable[[beam.Pipeline], object]) -> None:
         """Build a pipeline and run it to its end.
@@ -85,21 +117,21 @@ class Engine:
         options = PipelineOptions([f"--direct_num_workers={self.workers}"])
         self._pool.watch(lambda: _run(runner, options, build))
 
-    def spread(self, items: Sequence[T], cost: Callable[[T], float]) -> list[list[T]]:
-        """Cut work into one list per worker, evenly by cost.
+    def share(self, items: Sequence[T], cost: Callable[[T], float]) -> list[WorkList[T]]:
+        """The elements to create a pipeline of: work lists that the workers empty together.
 
-        The local runner hands elements to workers statically, each the same number of them, so the
-        balance must be in the elements: the costliest first, each to the least loaded list.
+        The local runner hands elements to workers statically, the same number to each, and a
+        worker that drew the quick ones would stand idle. So each worker gets one element that
+        names all the work, costliest first, and takes an item by claiming it on this machine's
+        disk.
         """
-        if self.workers == 1:
-            return [list(items)]
-        lists: list[list[T]] = [[] for _ in range(self.workers)]
-        loads = [0.0] * self.workers
-        for item in sorted(items, key=cost, reverse=True):
-            least = loads.index(min(loads))
-            lists[least].append(item)
-            loads[least] += cost(item)
-        return lists
+        ordered = tuple(sorted(items, key=cost, reverse=True))
+        if self._claims is None:
+            return [WorkList(ordered, None)]
+        folder = Path(self._claims.name, str(self._shares))
+        folder.mkdir()
+        self._shares += 1
+        return [WorkList(ordered, str(folder))] * self.workers
 
 
 def _run(

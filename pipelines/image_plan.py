@@ -19,7 +19,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine import Engine
+from pipelines.engine import Engine, WorkList
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
@@ -78,7 +78,7 @@ def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     buckets = range(2 * len(parts))
     if all(run.exists(marker_path(STAGE, bucket_name(b))) for b in buckets):
         return
-    lists = engine.spread(parts, lambda p: p.size)
+    lists = engine.share(parts, lambda p: p.size)
 
     def build(pipeline: beam.Pipeline) -> None:
         seeds: list[Assigned] = [(b, None) for b in buckets]
@@ -107,7 +107,7 @@ class ReadReferences(beam.DoFn):
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
 
-    def process(self, parts: list[InputPart]) -> Iterator[tuple[bytes, Reference]]:
+    def process(self, parts: WorkList[InputPart]) -> Iterator[tuple[bytes, Reference]]:
         for part in parts:
             for row in self._rows("wanted", part, ["key", "url", "documents"]):
                 yield row["key"], Reference(WANTED, part.number, 0, 0, row["documents"], row["url"])

@@ -14,7 +14,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine import Engine
+from pipelines.engine import Engine, WorkList
 from pipelines.image_plan import bucket_name
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import InputPart, RunPlan
@@ -64,12 +64,12 @@ def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None
     def build(pipeline: beam.Pipeline) -> None:
         wanted = (
             pipeline
-            | "Parts" >> beam.Create(engine.spread(parts, lambda p: p.size))
+            | "Parts" >> beam.Create(engine.share(parts, lambda p: p.size))
             | "Read wanted" >> beam.ParDo(ReadWanted(run)).with_output_types(Mention)
         )
         fates = (
             pipeline
-            | "Image parts" >> beam.Create(engine.spread(range(2 * len(parts)), lambda _: 1.0))
+            | "Image parts" >> beam.Create(engine.share(range(2 * len(parts)), lambda _: 1.0))
             | "Read fates" >> beam.ParDo(ReadFates(run)).with_output_types(Mention)
         )
         joined = (
@@ -96,7 +96,7 @@ class ReadWanted(beam.DoFn):
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
 
-    def process(self, parts: list[InputPart]) -> Iterator[tuple[bytes, int]]:
+    def process(self, parts: WorkList[InputPart]) -> Iterator[tuple[bytes, int]]:
         for part in parts:
             with self._run.open(f"references/wanted/{part.name}.parquet") as stream:
                 for key in pq.read_table(stream, columns=["key"])["key"].to_pylist():
@@ -109,7 +109,7 @@ class ReadFates(beam.DoFn):
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
 
-    def process(self, buckets: list[int]) -> Iterator[tuple[bytes, Fate]]:
+    def process(self, buckets: WorkList[int]) -> Iterator[tuple[bytes, Fate]]:
         for bucket in buckets:
             with self._run.open(f"images/{bucket_name(bucket)}.parquet") as stream:
                 for row in pq.read_table(stream, columns=_FATE_COLUMNS).to_pylist():

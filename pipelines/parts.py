@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
-from pipelines.engine import Engine
+from pipelines.engine import Engine, WorkList
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -37,7 +37,7 @@ class MakeParts(beam.DoFn):
         self._stage = stage
         self._make = make
 
-    def process(self, tasks: Sequence[PartTask]) -> Iterator[str]:
+    def process(self, tasks: WorkList[PartTask]) -> Iterator[str]:
         for task in tasks:
             if not self._run.exists(marker_path(self._stage, task.name)):
                 with PartWriter(self._run, self._stage, task.name) as part:
@@ -57,7 +57,7 @@ def run_parts(
     missing = [t for t in tasks if not run.exists(marker_path(stage, t.name))]
     if not missing:
         return
-    lists = engine.spread(missing, lambda task: task.cost)
+    lists = engine.share(missing, lambda task: task.cost)
 
     def build(pipeline: beam.Pipeline) -> None:
         (

@@ -10,11 +10,14 @@ import pytest
 from pipelines.engine import Engine, EngineError
 
 
-def test_work_is_cut_evenly_by_cost() -> None:
-    engine = Engine(workers=3)
-    lists = engine.spread([9, 8, 7, 3, 2, 1], lambda cost: cost)
-    assert sorted(map(sum, lists)) == [10, 10, 10]
-    assert Engine(workers=1).spread([1, 2], lambda cost: cost) == [[1, 2]]
+def test_every_item_is_taken_once_costliest_first() -> None:
+    with Engine(workers=2) as engine:
+        for _ in range(2):
+            one, two = map(iter, engine.share([1, 9, 8, 3], lambda cost: cost))
+            assert [next(one), next(two), next(two), next(one)] == [9, 8, 3, 1]
+            assert [*one, *two] == []
+    (alone,) = Engine(workers=1).share([1, 2], lambda cost: cost)
+    assert list(alone) == [2, 1]
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -36,7 +39,7 @@ def test_workers_are_processes_that_outlive_a_pipeline(tmp_path: Path) -> None:
 
     with Engine(workers=2) as engine:
         for round_name in ("a", "b"):
-            lists = engine.spread([f"{round_name}{i}" for i in range(4)], lambda _: 1.0)
+            lists = engine.share([f"{round_name}{i}" for i in range(4)], lambda _: 1.0)
             engine.run(
                 lambda p, lists=lists: (
                     p | beam.Create(lists) | beam.FlatMap(lambda names: names) | beam.Map(note)
