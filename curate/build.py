@@ -19,6 +19,8 @@ from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
+from pipelines.worker_processes import Process
+from schemas.errors import CurateError
 from schemas.recipe import Recipe
 from schemas.recipe_file import recipe_fingerprint, recipe_to_yaml
 
@@ -33,7 +35,7 @@ _VERSIONED = (
 )
 
 
-class RunError(RuntimeError):
+class RunError(CurateError):
     """The run can't go on as asked; the message says what to do."""
 
 
@@ -56,6 +58,7 @@ def build_shards(
     runner: str = "direct",
     workers: int = 1,
     until: str | None = None,
+    processes: list[Process] | None = None,
 ) -> list[dict[str, Any]]:
     """Run the stages that are not done yet; the success records of all that are done at the end.
 
@@ -72,7 +75,7 @@ def build_shards(
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         records = []
-        with Engine(runner, workers) as engine:
+        with Engine(runner, workers, processes) as engine:
             stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:
                 _require_documents(stages, stage.name)

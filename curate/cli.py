@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from curate import __version__
+from schemas.errors import CurateError
 from schemas.recipe import Recipe
 from schemas.recipe_file import RecipeError, load_recipe, recipe_to_yaml
 
@@ -34,19 +35,10 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
-        from curate.build import RunError
-        from curate.inspection import NoSuchItemError
-        from curate.stats import NotARunError
-        from pipelines.engine import EngineError
-        from sources.listing import InputError
-        from tokenization.vocabulary import VocabularyError
-
         try:
             return command(*args, **kwargs)
-        except (RecipeError, InputError, NotARunError, NoSuchItemError) as error:
-            fail(str(error), 2)
-        except (RunError, EngineError, VocabularyError) as error:
-            fail(str(error), 1)
+        except CurateError as error:
+            fail(str(error), error.exit_code)
         except OSError as error:
             fail(
                 f"{error}. Finished parts are kept: mend the cause and run the same command again."
@@ -148,18 +140,28 @@ def build_shards(
     Run the same command again after an interruption, at any moment: finished parts are kept, the
     rest is made, and the shards come out byte for byte as if nothing had happened.
     """
-    from curate.build import build_shards as build
-    from curate.build import with_inputs
-    from curate.progress import ProgressWatch
-    from pipelines.stages import STAGE_NAMES
+    from pipelines.worker_processes import worker_processes
 
-    if until is not None and until not in STAGE_NAMES:
-        fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
-    chosen = with_inputs(find_recipe(recipe), inputs)
-    if offline:
-        chosen = without_network(chosen)
-    run = open_run(out)
-    build(chosen, out, watch=ProgressWatch(run), runner=runner, workers=workers, until=until)
+    chosen = find_recipe(recipe)
+    with worker_processes(workers) as processes:
+        from curate.build import build_shards as build
+        from curate.build import with_inputs
+        from curate.progress import ProgressWatch
+        from pipelines.stages import STAGE_NAMES
+
+        if until is not None and until not in STAGE_NAMES:
+            fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
+        chosen = with_inputs(chosen, inputs)
+        run = open_run(out)
+        build(
+            without_network(chosen) if offline else chosen,
+            out,
+            watch=ProgressWatch(run),
+            runner=runner,
+            workers=workers,
+            until=until,
+            processes=processes,
+        )
     _finish(run, as_json)
 
 
@@ -365,9 +367,12 @@ def demo(out: str, workers: int) -> None:
     Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC,
     half over HTTP) and writes statistics and the report.
     """
-    from curate.demo import run_demo
+    from pipelines.worker_processes import worker_processes
 
-    run_demo(out, workers)
+    with worker_processes(workers) as processes:
+        from curate.demo import run_demo
+
+        run_demo(out, workers, processes)
     _finish(open_run(f"{out}/run"), as_json=False)
 
 

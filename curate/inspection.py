@@ -13,11 +13,12 @@ from PIL import Image
 from pipelines.image_plan import bucket_name
 from pipelines.run_directory import RunDirectory
 from pipelines.tokenizer import MODEL_PATH
+from schemas.errors import UsageError
 from tokenization.shards import Shard
 from tokenization.vocabulary import Vocabulary
 
 
-class NoSuchItemError(LookupError):
+class NoSuchItemError(UsageError):
     """There is no such row or document; the message says what there is."""
 
 

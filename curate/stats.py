@@ -7,12 +7,13 @@ from typing import Any
 
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, success_path
+from schemas.errors import UsageError
 from schemas.ledger import Tally
 
 STATS_VERSION = "1"
 
 
-class NotARunError(ValueError):
+class NotARunError(UsageError):
     """The directory holds no run; the message says what to do."""
 
 

@@ -76,4 +76,4 @@ def _detect(html: bytes) -> str:
         html.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
         window = html[max(0, error.start - 1024) : error.start + _DETECTION_WINDOW]
-    return _codec(detect_encoding(window)) or "cp1252"
+    return _codec(detect_encoding(window) or "") or "cp1252"

@@ -10,11 +10,10 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +27,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
 from apache_beam.utils import thread_pool_executor
 
+from pipelines.worker_processes import Process, worker_processes
+from schemas.errors import CurateError
+
 # The runner warns that workers without its multi-process mode don't work in parallel; ours do.
 logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
 
@@ -38,7 +40,7 @@ _POLL_SECONDS = 0.5
 T = TypeVar("T")
 
 
-class EngineError(RuntimeError):
+class EngineError(CurateError):
     """The engine, and not the work, failed; the message says what to do."""
 
 
@@ -71,22 +73,35 @@ class Engine:
     Args:
         runner: one of `RUNNERS`.
         workers: processes that work at the same time.
+        processes: of `worker_processes`, where they were started before; else the engine does.
     """
 
-    def __init__(self, runner: str = "direct", workers: int = 1) -> None:
+    def __init__(
+        self,
+        runner: str = "direct",
+        workers: int = 1,
+        processes: list[Process] | None = None,
+    ) -> None:
         if runner not in RUNNERS:
             raise ValueError(f"runner must be one of {', '.join(RUNNERS)} (got {runner!r})")
         if workers < 1:
             raise ValueError(f"workers must be at least 1 (got {workers})")
         self.workers = workers
+        self._processes = processes
+        self._stack = ExitStack()
         self._pool: WorkerPool | None = None
-        self._claims: tempfile.TemporaryDirectory[str] | None = None
+        self._claims: str | None = None
         self._shares = 0
 
     def __enter__(self) -> Engine:
         if self.workers > 1:
-            self._pool = WorkerPool(self.workers)
-            self._claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
+            processes = self._processes
+            if processes is None:
+                processes = self._stack.enter_context(worker_processes(self.workers))
+            self._pool = WorkerPool(processes)
+            self._stack.callback(self._pool.close)
+            claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
+            self._claims = self._stack.enter_context(claims)
         return self
 
     def __exit__(
@@ -95,10 +110,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.close()
-        if self._claims is not None:
-            self._claims.cleanup()
+        self._stack.__exit__(kind, error, trace)
 
     def run(self, build: Callable[[beam.Pipeline], object]) -> None:
         """Build a pipeline and run it to its end.
@@ -128,7 +140,7 @@ class Engine:
         ordered = tuple(sorted(items, key=cost, reverse=True))
         if self._claims is None:
             return [WorkList(ordered, None)]
-        folder = Path(self._claims.name, str(self._shares))
+        folder = Path(self._claims, str(self._shares))
         folder.mkdir()
         self._shares += 1
         return [WorkList(ordered, str(folder))] * self.workers
@@ -148,18 +160,13 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     runs the harness in a thread of its own. Processes are spawned, never forked: forked ones hang.
     """
 
-    def __init__(self, workers: int) -> None:
-        command = [sys.executable, "-m", "pipelines.worker"]
-        self._processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(workers)
-        ]
+    def __init__(self, processes: list[Process]) -> None:
+        self._processes = processes
         stubs = []
         for process in self._processes:
             assert process.stdout is not None
             port = process.stdout.readline().strip()
             if not port.isdigit():
-                self.close()
                 raise EngineError(
                     f"a worker process did not start (it said {port!r}). "
                     "Its error is printed above; --workers 1 runs without worker processes."
@@ -214,17 +221,5 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             raise failure[0]
 
     def close(self) -> None:
-        """End the processes: closing their standard input tells them to go."""
-        for process in self._processes:
-            if process.stdin is not None:
-                process.stdin.close()
-        for process in self._processes:
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        if hasattr(self, "_server"):
-            self._server.stop(grace=None)
+        """Stop answering the runner; the processes end with whoever started them."""
+        self._server.stop(grace=None)

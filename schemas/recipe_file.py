@@ -12,10 +12,11 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from schemas.errors import UsageError
 from schemas.recipe import Recipe
 
 
-class RecipeError(ValueError):
+class RecipeError(UsageError):
     """A recipe that can't be used; the message says where, what was got and what to do."""
 
 

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import fsspec
 
+from schemas.errors import UsageError
 from schemas.recipe import Source
 
 
-class InputError(ValueError):
+class InputError(UsageError):
     """The named inputs can't be listed; the message says which and what to do."""
 
 

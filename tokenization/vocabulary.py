@@ -13,13 +13,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import sentencepiece
 
+from schemas.errors import CurateError
+
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 _FIRST_PIECE = 3
 """SentencePiece's own ids: `<unk>`=0 `<s>`=1 `</s>`=2, then the pieces."""
 SPECIAL_TOKENS = ("<mask>", "</doc>", "<image>", "</image>", "</chunk>", "</line>")
 
 
-class VocabularyError(ValueError):
+class VocabularyError(CurateError):
     """A SentencePiece model that can't serve; the message says why and what to do."""
 
 

@@ -13,9 +13,10 @@ from curate.demo.server import serve
 from curate.demo.site import build_site
 from curate.progress import ProgressWatch
 from pipelines.run_directory import RunDirectory
+from pipelines.worker_processes import Process
 
 
-def run_demo(out: str, workers: int) -> None:
+def run_demo(out: str, workers: int, processes: list[Process]) -> None:
     """Serve, crawl and build; the run directory is `OUT/run`, the crawl `OUT/demo.warc.gz`.
 
     Raises:
@@ -33,4 +34,6 @@ def run_demo(out: str, workers: int) -> None:
         settings = recipe.images.model_copy(update={"fetch": fetch})
         recipe = recipe.model_copy(update={"images": settings})
         run = RunDirectory(str(folder / "run"))
-        build_shards(recipe, run.root, watch=ProgressWatch(run), workers=workers)
+        build_shards(
+            recipe, run.root, watch=ProgressWatch(run), workers=workers, processes=processes
+        )
