@@ -53,6 +53,7 @@ def test_workers_are_processes_that_outlive_a_pipeline(tmp_path: Path) -> None:
     assert str(os.getpid()) not in first
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_the_death_of_a_worker_is_told() -> None:
     def die(_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
