@@ -31,6 +31,7 @@ _ARC_START = re.compile(
 )
 _SCAN_BYTES = 1 << 20
 _SCAN_OVERLAP = 4096
+_READ_BYTES = 256 << 10
 _READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, ArchiveLoadFailed)
 
 
@@ -249,9 +250,12 @@ def _arc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
 
 
 def _read_fully(stream: Any, length: int) -> bytes:
-    """Read `length` bytes or to the end; warcio's streams return a buffer at a time."""
+    """Read `length` bytes or to the end, a bounded buffer at a time.
+
+    FastWARC sets aside as much memory as a read asks for, and warcio's streams return less.
+    """
     chunks = []
-    while length > 0 and (chunk := stream.read(length)):
+    while length > 0 and (chunk := stream.read(min(length, _READ_BYTES))):
         chunks.append(chunk)
         length -= len(chunk)
     return b"".join(chunks)
@@ -301,7 +305,7 @@ def _parse_http(record: Record, data: bytes, limit: int) -> Record:
         parser.set_bytes_content(data)
         try:
             parser.parse_http(auto_decode=decode, quirks_mode=True)
-            payload = parser.reader.read(limit + 1)
+            payload = _read_fully(parser.reader, limit + 1)
         except (OSError, ValueError) as error:
             reason = reason or _describe(error)
             continue
