@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -59,6 +59,7 @@ def build_shards(
     workers: int = 1,
     until: str | None = None,
     processes: list[Process] | None = None,
+    beam_options: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Run the stages that are not done yet; the success records of all that are done at the end.
 
@@ -75,7 +76,7 @@ def build_shards(
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         records = []
-        with Engine(runner, workers, processes) as engine:
+        with Engine(runner, workers, processes, beam_options) as engine:
             stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:
                 _require_documents(stages, stage.name)

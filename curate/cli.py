@@ -93,6 +93,7 @@ def main(verbose: bool) -> None:
 
 @main.command("build-shards")
 @click.argument("recipe")
+@click.argument("beam_options", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM OPTIONS]")
 @click.option(
     "--input",
     "inputs",
@@ -127,6 +128,7 @@ def main(verbose: bool) -> None:
 @explained
 def build_shards(
     recipe: str,
+    beam_options: tuple[str, ...],
     inputs: tuple[str, ...],
     out: str,
     runner: str,
@@ -139,6 +141,8 @@ def build_shards(
 
     Run the same command again after an interruption, at any moment: finished parts are kept, the
     rest is made, and the shards come out byte for byte as if nothing had happened.
+
+    What follows `--` goes to Beam as pipeline options, for example `-- --job_name=crawl`.
     """
     from pipelines.worker_processes import worker_processes
 
@@ -161,6 +165,7 @@ def build_shards(
             workers=workers,
             until=until,
             processes=processes,
+            beam_options=beam_options,
         )
     _finish(run, as_json)
 

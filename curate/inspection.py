@@ -7,7 +7,6 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 from PIL import Image
 
 from pipelines.image_plan import bucket_name
@@ -63,7 +62,7 @@ def view_row(run: RunDirectory, number: int) -> View:
     before = 0
     for path in run.list("shards", suffix=".arrow"):
         with run.open(path) as stream:
-            shard = Shard(pa.PythonFile(stream))
+            shard = Shard.open(stream, run.path(path) if run.is_local else None)
             if number < before + shard.rows:
                 with run.open(MODEL_PATH) as model:
                     vocabulary = Vocabulary(model.read())

@@ -84,8 +84,8 @@ class ProgressWatch:
     def _bar(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
         columns = (
             SpinnerColumn(),
-            TextColumn(f"{stage:<15}"),
-            BarColumn(),
+            TextColumn(f"{stage:<14}"),
+            BarColumn(bar_width=14),
             _Describe(seen),
         )
         with Progress(*columns, console=self._console) as progress:

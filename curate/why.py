@@ -87,9 +87,8 @@ def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     key = image_key(url)
     for path in run.list("shards", suffix=".arrow"):
         with run.open(path) as stream:
-            shard = Shard(pa.PythonFile(stream))
-            for number in range(shard.rows):
-                row = shard.row(number)
+            shard = Shard.open(stream, run.path(path) if run.is_local else None)
+            for number, row in enumerate(shard.lineage()):
                 spans = [
                     f"tokens {d['start']} to {d['end']}"
                     for d in row["documents"]
@@ -98,7 +97,7 @@ def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
                 spans += [
                     f"image slots {s['offset']} to {s['offset'] + s['length']}"
                     for s in row["image_slots"]
-                    if row["images"][s["image"]]["key"] == key
+                    if row["keys"][s["image"]] == key
                 ]
                 for span in spans:
                     yield {

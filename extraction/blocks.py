@@ -12,134 +12,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from selectolax.lexbor import LexborNode
 
 from extraction.images import image_address, rendered_size, resolve
+from extraction.markup import (
+    BREAKING,
+    CONTAINERS,
+    HEADINGS,
+    HIDDEN_STYLE,
+    LANDMARKS,
+    PREFORMATTED,
+    SKIPPED,
+    is_likely,
+    is_unlikely,
+)
 from schemas.recipe import ExtractionLimits
 
-SKIPPED = frozenset(
-    [
-        "script",
-        "style",
-        "template",
-        "svg",
-        "iframe",
-        "object",
-        "embed",
-        "applet",
-        "canvas",
-        "audio",
-        "video",
-        "map",
-        "head",
-        "button",
-        "select",
-        "option",
-        "input",
-        "textarea",
-        "datalist",
-        "dialog",
-        "progress",
-        "meter",
-        "frameset",
-        "nav",
-        "footer",
-        "rp",
-        "rt",
-    ]
-)
-HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-CONTAINERS = frozenset(
-    [
-        "html",
-        "body",
-        "main",
-        "article",
-        "section",
-        "div",
-        "center",
-        "table",
-        "tbody",
-        "thead",
-        "tfoot",
-        "ul",
-        "ol",
-        "dl",
-        "fieldset",
-        "form",
-        "details",
-        "blockquote",
-        "figure",
-        "header",
-        "aside",
-        "address",
-        "hgroup",
-        "td",
-        "th",
-        "li",
-    ]
-)
-BREAKING = (
-    CONTAINERS
-    | HEADINGS
-    | frozenset(
-        [
-            "p",
-            "pre",
-            "tr",
-            "caption",
-            "dt",
-            "dd",
-            "figcaption",
-            "hr",
-            "summary",
-            "legend",
-            "optgroup",
-            "noscript",
-            "listing",
-            "xmp",
-        ]
-    )
-)
-BREAKING = BREAKING - {"td", "th"}
-PREFORMATTED = frozenset({"pre", "listing", "xmp", "textarea"})
-_LANDMARKS = frozenset(
-    [
-        "navigation",
-        "banner",
-        "contentinfo",
-        "search",
-        "complementary",
-        "dialog",
-        "alertdialog",
-        "menu",
-        "menubar",
-        "toolbar",
-        "tablist",
-        "status",
-    ]
-)
-_UNLIKELY = re.compile(
-    r"(?:^|[\s_-])(?:comments?|commentlist|disqus|discussion|replies|respond|footer|foot|footnav|sidebar|side-?bar|"
-    r"widgets?|share|sharing|sharebar|social|sociable|addthis|related|recommend\w*|suggest\w*|promo\w*|sponsor\w*|"
-    r"advert\w*|ads?|adsense|adbox|banner|nav|navbar|navigation|navi|menu|submenu|topnav|breadcrumbs?|crumbs?|cookies?|"
-    r"consent|gdpr|newsletter|subscribe\w*|subscription|signup|sign-up|login|log-in|register|popup|"
-    r"pop-up|modal|overlay|toolbar|masthead|pagination|pager|paging|prev-?next|post-?nav|tags?|taglist|tagcloud|"
-    r"skip-?link|skip|toc-?link|headerlink|editsection|mw-editsection|noprint|print-?only|"
-    r"hidden|visually-?hidden|sr-only|screen-reader-text|rating|outbrain|taboola|meta-?data|"
-    r"byline|author-?bio|authorbox|permalink|trackbacks?|pingback|copyright|legal|disclaimer|feedback|"
-    r"search|searchbox|search-?form|rss|shoutbox|most-?popular|popular|trending|more-?stories|read-?more|"
-    r"sphinxsidebar|navheader|navfooter|jump|caption-credit)(?:$|[\s_-])",
-    re.IGNORECASE,
-)
-_LIKELY = re.compile(
-    r"(?:article|entry|post|story|text|page|blog|main|body)[\s_-]?(?:body|content|text|inner|area)|"
-    r"articlebody|storybody|mainbody|maincontent|(?:^|[\s_-])(?:content|main|article|entry|hentry)(?:$|[\s_-])",
-    re.IGNORECASE,
-)
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u200b\ufeff]+")
 
 
@@ -268,17 +157,17 @@ class _Walker:
     def is_pruned(self, tag: str, attributes: dict[str, str | None]) -> bool:
         if "hidden" in attributes or attributes.get("aria-hidden") == "true":
             return True
-        if attributes.get("role") in _LANDMARKS:
+        if attributes.get("role") in LANDMARKS:
             return True
         style = attributes.get("style")
-        if style and _HIDDEN_STYLE.search(style):
+        if style and HIDDEN_STYLE.search(style):
             return True
         if not self.prune_unlikely or tag in ("article", "main", "h1"):
             return False
         if tag == "aside":
             return True
         label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
-        return label != " " and _is_unlikely(label)
+        return label != " " and is_unlikely(label)
 
     def open(self, tag: str, breaking: bool, attributes: dict[str, str | None]) -> None:
         if breaking:
@@ -286,7 +175,7 @@ class _Walker:
             if tag in CONTAINERS:
                 label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
                 likely = tag in ("article", "main") or (
-                    attributes.get("itemprop") == "articleBody" or _is_likely(label)
+                    attributes.get("itemprop") == "articleBody" or is_likely(label)
                 )
                 self.walk.containers.append(Container(self.container, tag, likely))
                 self.container = len(self.walk.containers) - 1
@@ -422,13 +311,3 @@ def walk_blocks(
 def _lines(raw: str) -> str:
     lines = (_SPACE.sub(" ", line).strip() for line in raw.split("\n"))
     return "\n".join(line for line in lines if line)
-
-
-@lru_cache(maxsize=65_536)
-def _is_unlikely(label: str) -> bool:
-    return _UNLIKELY.search(label) is not None and _LIKELY.search(label) is None
-
-
-@lru_cache(maxsize=65_536)
-def _is_likely(label: str) -> bool:
-    return _LIKELY.search(label) is not None

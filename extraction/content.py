@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from extraction.blocks import HEADINGS, Block, Walk
+from extraction.blocks import Block, Walk
+from extraction.markup import HEADINGS
 
 _SENTENCE_END = re.compile(r"[.!?:;…。！？：；\"'”’)]\s*$|[.!?。！？]\s")
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\u3040-\u30ff]")

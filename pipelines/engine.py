@@ -74,6 +74,7 @@ class Engine:
         runner: one of `RUNNERS`.
         workers: processes that work at the same time.
         processes: of `worker_processes`, where they were started before; else the engine does.
+        beam_options: further pipeline options, as Beam's own command lines take them.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Engine:
         runner: str = "direct",
         workers: int = 1,
         processes: list[Process] | None = None,
+        beam_options: Sequence[str] = (),
     ) -> None:
         if runner not in RUNNERS:
             raise ValueError(f"runner must be one of {', '.join(RUNNERS)} (got {runner!r})")
@@ -88,6 +90,7 @@ class Engine:
             raise ValueError(f"workers must be at least 1 (got {workers})")
         self.workers = workers
         self._processes = processes
+        self._beam_options = list(beam_options)
         self._stack = ExitStack()
         self._pool: WorkerPool | None = None
         self._claims: str | None = None
@@ -120,13 +123,15 @@ class Engine:
             RuntimeError: a step of the pipeline raised; Beam's message holds the trace.
         """
         if self._pool is None:
-            with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
+            with beam.Pipeline(
+                runner=FnApiRunner(), options=PipelineOptions(self._beam_options)
+            ) as pipeline:
                 build(pipeline)
             return
         runner = FnApiRunner(
             default_environment=environments.ExternalEnvironment(self._pool.address)
         )
-        options = PipelineOptions([f"--direct_num_workers={self.workers}"])
+        options = PipelineOptions([*self._beam_options, f"--direct_num_workers={self.workers}"])
         self._pool.watch(lambda: _run(runner, options, build))
 
     def share(self, items: Sequence[T], cost: Callable[[T], float]) -> list[WorkList[T]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -89,6 +89,27 @@ class Shard:
         ]
         self._starts = [sum(counts[:i]) for i in range(len(counts))]
         self.rows = sum(counts)
+
+    @classmethod
+    def open(cls, stream: IO[bytes], local_path: str | None = None) -> Shard:
+        """A shard from an open stream, or memory-mapped where its path on this machine is known."""
+        return cls(pa.PythonFile(stream) if local_path is None else local_path)
+
+    def lineage(self) -> Iterator[dict[str, Any]]:
+        """Each row's `documents`, `image_slots` and image `keys`, without touching image bytes."""
+        for index in range(self._reader.num_record_batches):
+            batch = self._reader.get_batch(index)
+            images = batch["images"]
+            keys = pa.ListArray.from_arrays(images.offsets, images.values.field("key"))
+            yield from (
+                {"documents": documents, "image_slots": slots, "keys": row_keys}
+                for documents, slots, row_keys in zip(
+                    batch["documents"].to_pylist(),
+                    batch["image_slots"].to_pylist(),
+                    keys.to_pylist(),
+                    strict=True,
+                )
+            )
 
     def row(self, number: int) -> dict[str, Any]:
         """One row as plain Python values.
