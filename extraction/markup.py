@@ -28,7 +28,7 @@ LANDMARKS = frozenset(
     "tablist status".split()
 )
 """ARIA roles of what stands around the content."""
-_UNLIKELY_WORDS = """
+_UNLIKELY_WORDS = r"""
     comments? commentlist disqus discussion replies respond trackbacks? pingback
     footer foot footnav sidebar side-?bar widgets? sphinxsidebar navheader navfooter
     share sharing sharebar social sociable addthis feedback rating
