@@ -24,6 +24,7 @@ from protego import Protego
 
 from filters.consent import header_rule
 from media.address_guard import BlockedAddressError, GuardedBackend, UnresolvableHostError
+from schemas.address import wire_address
 from schemas.recipe import Fetch
 from schemas.verdict import Drop
 
@@ -112,6 +113,7 @@ class SafeFetcher:
 
     async def _follow(self, url: str) -> Fetched | Failure:
         for _ in range(self._rules.max_redirects + 1):
+            url = wire_address(url)
             scheme = urlsplit(url).scheme
             if scheme not in ("http", "https"):
                 return _failure("fetch.scheme", scheme or "none", "http https")

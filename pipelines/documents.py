@@ -63,6 +63,10 @@ class _DocumentsPart:
         self.recipe = plan.recipe
         self.filters: Filters = plan.recipe.filters
         self.source: Source = plan.recipe.sources[task.source]
+        self.page_rules = self.filters.page
+        if self.source.format == "pairs":
+            # A pair needs its caption; where the image stands in the text plays no part.
+            self.page_rules = self.page_rules.model_copy(update={"min_words_beside_image": None})
         self.part = part
         self.task = task
         self.documents = part.rows(f"documents/{task.name}.parquet", DOCUMENT_SCHEMA)
@@ -146,7 +150,7 @@ class _DocumentsPart:
         scores: dict[str, float] = {}
         text = document.text
         for rule in (length_rule, language_rule, coherence_rule):
-            verdict = rule(text, self.filters.page)
+            verdict = rule(text, self.page_rules)
             if isinstance(verdict, Drop):
                 return verdict
             scores.update(verdict.scores)
@@ -156,7 +160,7 @@ class _DocumentsPart:
                 [s for s in document.segments if isinstance(s, TextSegment)]
             )
         document = self.judge_nodes(document)
-        verdict = interspersed_rule(document, self.filters.page)
+        verdict = interspersed_rule(document, self.page_rules)
         if isinstance(verdict, Drop):
             self.drop_nodes(document, verdict.rule)
             return verdict

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from schemas.address import wire_address
+
 KEY_BYTES = 16
 
 
@@ -29,5 +31,5 @@ def document_id(warc_file: str, offset: int, url: str, variant: str = "") -> str
 
 
 def image_key(url: str) -> bytes:
-    """16-byte key of an image URL, without its fragment: one stored image per key."""
-    return content_key("image", url.split("#", 1)[0])
+    """16-byte key of an image URL in its wire form: one stored image per key."""
+    return content_key("image", wire_address(url))

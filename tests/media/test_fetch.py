@@ -42,7 +42,7 @@ class Site:
     def respond(self, handler: BaseHTTPRequestHandler, path: str) -> None:
         if path == "/robots.txt":
             send(handler, self.robots[0], self.robots[1])
-        elif path == "/ok":
+        elif path in ("/ok", "/B%C3%A4r%20eins"):
             send(handler, 200, b"image")
         elif path == "/gzip":
             send(handler, 200, gzip.compress(b"image"), {"Content-Encoding": "gzip"})
@@ -170,8 +170,8 @@ def test_every_failure_has_its_name(path: str, expected: str) -> None:
 
 
 def test_bodies_redirects_and_evidence() -> None:
-    plain, packed, hopped = fetch(Site(), "/ok", "/gzip", "/hop")
-    for outcome in (plain, packed, hopped):
+    plain, packed, hopped, spelled = fetch(Site(), "/ok", "/gzip", "/hop", "/Bär eins")
+    for outcome in (plain, packed, hopped, spelled):
         assert isinstance(outcome, Fetched)
         assert outcome.body == b"image"
         assert outcome.consent["robots"] == "none: fetch.http_404"
