@@ -29,6 +29,8 @@ from extraction.markup import (
 )
 from schemas.recipe import ExtractionLimits
 
+# The marker of an empty list item, or punctuation that a removed image left behind.
+_SAYS_NOTHING = re.compile(r"\d+\.|[^\w\u2190-\u2bff\U0001f000-\U0001faff]*")
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u200b\ufeff]+")
 
 
@@ -272,7 +274,7 @@ class _Walker:
         self.buffer.clear()
         linked, self.linked = self.linked, 0
         text = raw.strip("\n") if self.verbatim else _lines(raw)
-        if not text.strip() or text in ("-", "- ") or re.fullmatch(r"\d+\.|[\s|]+", text):
+        if _SAYS_NOTHING.fullmatch(text):
             return
         if self.captions and self.figures:
             self.figures[-1][1].append(text)

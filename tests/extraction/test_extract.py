@@ -96,6 +96,12 @@ GOLDEN = [
         [f"{LONG} A link in it."],
     ),
     (
+        "an empty list item and stray punctuation say nothing",
+        f"<p>{LONG}</p><ul><li></li><li><img src=i.png></li></ul><ol>{'<li> </li>' * 12}</ol>"
+        "<p><img src=i.png>,</p><p>★</p><p>7</p>",
+        [LONG, f"[{IMG}]", f"[{IMG}]", "★", "7"],
+    ),
+    (
         "the largest candidate of srcset within the limit wins",
         f"<p>{LONG}</p><img src=s.png srcset='a.png 400w, b.png 1200w, c.png 9000w'>",
         [LONG, "[http://site.test/dir/b.png]"],

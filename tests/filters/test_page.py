@@ -74,6 +74,12 @@ def test_language(text: str, rule: str | None) -> None:
     assert found == rule or (text == "zzz" and found in ("page.language", "page.language_score"))
 
 
+def test_a_page_that_only_begins_in_english_is_not_english() -> None:
+    german = "Die Boote liegen am langen Kai und niemand ist wach, nur die Möwen. " * 60
+    verdict = language_rule(PROSE * 3 + german, RULES)
+    assert isinstance(verdict, Drop)
+
+
 def test_language_off_keeps_everything() -> None:
     off = RULES.model_copy(update={"language": None})
     assert isinstance(language_rule("Die Boote liegen am Kai.", off), Keep)
