@@ -53,6 +53,8 @@ class Block:
     text: str = ""
     linked: int = 0
     """Characters of the text inside links."""
+    continues: bool = False
+    """Whether an image interrupted the line that the text before it began."""
     url: str = ""
     alt: str = ""
     caption: str = ""
@@ -88,6 +90,7 @@ class _Walker:
         self.prune_unlikely = prune_unlikely
         self.walk = Walk()
         self.buffer: list[str] = []
+        self.interrupted = False
         self.linked = 0
         self.container = -1
         self.kind = "p"
@@ -149,7 +152,7 @@ class _Walker:
         child = node.first_child
         if child is None:
             if breaking:
-                self.flush()
+                self.end_line()
             return None
         frames.append(_Frame(node, tag, breaking, self.container, self.kind))
         self.walk.depth = max(self.walk.depth, len(frames))
@@ -173,7 +176,7 @@ class _Walker:
 
     def open(self, tag: str, breaking: bool, attributes: dict[str, str | None]) -> None:
         if breaking:
-            self.flush()
+            self.end_line()
             if tag in CONTAINERS:
                 label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
                 likely = tag in ("article", "main") or (
@@ -212,7 +215,7 @@ class _Walker:
     def leave(self, frame: _Frame) -> None:
         tag = frame.tag
         if frame.breaking:
-            self.flush()
+            self.end_line()
         if tag == "a":
             self.links -= 1
         elif tag in ("ul", "ol"):
@@ -252,9 +255,7 @@ class _Walker:
         if self.noscript and before is not None and before.kind == "img" and before.url == url:
             return
         width, height = rendered_size(attributes)
-        linked = self.linked
-        self.flush()
-        self.linked = linked if self.buffer else 0
+        self.interrupted = self.flush() or self.interrupted
         self.walk.blocks.append(
             Block(
                 container=self.container,
@@ -266,23 +267,36 @@ class _Walker:
             )
         )
 
-    def flush(self) -> None:
-        """Close the current block."""
+    def end_line(self) -> None:
+        """Close the current block at the edge of an element that stands on lines of its own."""
+        self.flush()
+        self.interrupted = False
+
+    def flush(self) -> bool:
+        """Close the current block; whether there was any text in it."""
         if not self.buffer:
-            return
+            return False
         raw = "".join(self.buffer)
         self.buffer.clear()
         linked, self.linked = self.linked, 0
         text = raw.strip("\n") if self.verbatim else _lines(raw)
         if _SAYS_NOTHING.fullmatch(text):
-            return
+            return False
         if self.captions and self.figures:
             self.figures[-1][1].append(text)
-            return
+            return False
         kind = "pre" if self.verbatim else self.kind
         self.walk.blocks.append(
-            Block(container=self.container, kind=kind, text=text, linked=linked)
+            Block(
+                container=self.container,
+                kind=kind,
+                text=text,
+                linked=linked,
+                continues=self.interrupted,
+            )
         )
+        self.interrupted = False
+        return True
 
     def attach_caption(self, first: int, captions: list[str]) -> None:
         """Give a figure's caption to its last image; without an image it stays text."""

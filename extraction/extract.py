@@ -126,7 +126,7 @@ def _segments(blocks: list[Block]) -> tuple[Segment, ...]:
         [
             ImageSegment(url=b.url, alt=b.alt, caption=b.caption, width=b.width, height=b.height)
             if b.kind == "img"
-            else TextSegment(text=b.text)
+            else TextSegment(text=b.text, continues=b.continues)
             for b in blocks
         ]
     )

@@ -16,6 +16,8 @@ class TextSegment:
     """Text between two images: one line per paragraph, heading, list item or table row."""
 
     text: str
+    continues: bool = False
+    """The first line goes on where the text before it left off: an image stands inside a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +80,19 @@ class Document:
 
 
 def join_adjacent_text(segments: Iterator[Segment] | list[Segment]) -> tuple[Segment, ...]:
-    """Drop empty text and join neighbouring text segments, as after an image between them went."""
+    """Drop empty text and join neighbouring text segments, as after an image between them went.
+
+    Text that an image interrupted becomes one line again.
+    """
     joined: list[Segment] = []
     for segment in segments:
         if isinstance(segment, TextSegment):
             if not segment.text.strip():
                 continue
             if joined and isinstance(joined[-1], TextSegment):
-                joined[-1] = TextSegment(text=f"{joined[-1].text}\n{segment.text}")
+                before = joined[-1]
+                gap = " " if segment.continues else "\n"
+                joined[-1] = replace(before, text=f"{before.text}{gap}{segment.text}")
                 continue
         joined.append(segment)
     return tuple(joined)
@@ -119,6 +126,7 @@ DOCUMENT_SCHEMA = pa.schema(
                     [
                         ("type", pa.string()),
                         ("text", pa.string()),
+                        ("continues", pa.bool_()),
                         ("url", pa.string()),
                         ("alt", pa.string()),
                         ("caption", pa.string()),
@@ -151,7 +159,7 @@ def document_to_row(document: Document) -> dict[str, Any]:
 
 def _segment_to_row(segment: Segment) -> dict[str, Any]:
     if isinstance(segment, TextSegment):
-        return {"type": "text", "text": segment.text}
+        return {"type": "text", "text": segment.text, "continues": segment.continues}
     row: dict[str, Any] = {
         "type": "image",
         "url": segment.url,
@@ -187,7 +195,7 @@ def document_from_row(row: dict[str, Any]) -> Document:
 
 def _segment_from_row(row: dict[str, Any]) -> Segment:
     if row["type"] == "text":
-        return TextSegment(text=row["text"])
+        return TextSegment(text=row["text"], continues=row["continues"])
     stored = row["stored"]
     return ImageSegment(
         url=row["url"],

@@ -151,6 +151,25 @@ def test_golden(body: str, expected: list[str]) -> None:
     assert segments(body) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (f"<p>{LONG} <img src=a.png> and on</p>", f"{LONG} and on"),
+        (f"<p>{LONG} <img src=a.png><img src=b.png> and on</p>", f"{LONG} and on"),
+        (f"<p>{LONG} <b>bold <img src=a.png> on</b> and on</p>", f"{LONG} bold on and on"),
+        (f"<p>{LONG}</p><img src=a.png><p>And on.</p>", f"{LONG}\nAnd on."),
+        (f"<p>{LONG} <img src=a.png></p><p>And on.</p>", f"{LONG}\nAnd on."),
+        (f"<p>{LONG} </p><p><img src=a.png> And on.</p>", f"{LONG}\nAnd on."),
+    ],
+)
+def test_a_line_that_an_image_interrupts_is_one_line_without_it(body: str, text: str) -> None:
+    document = extract(body.encode(), URL)
+    assert isinstance(document, Document)
+    assert document.images
+    without = [s for s in document.segments if isinstance(s, TextSegment)]
+    assert document.with_segments(without).text == text
+
+
 def test_base_changes_what_addresses_are_relative_to() -> None:
     body = f"<p>{LONG}</p><img src=i.png>"
     assert segments(body, "<base href='http://cdn.test/x/'>") == [LONG, "[http://cdn.test/x/i.png]"]

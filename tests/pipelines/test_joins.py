@@ -5,7 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def archived(part: int, offset: int) -> Reference:
 
 
 def test_every_image_is_assigned_once() -> None:
-    with TestPipeline(runner=FnApiRunner()) as pipeline:
+    with test_pipeline.TestPipeline(runner=FnApiRunner()) as pipeline:
         found = (
             pipeline
             | beam.Create(

@@ -25,6 +25,7 @@ DOCUMENT = Document(
     segments=(
         TextSegment(text="one\ntwo"),
         ImageSegment(url="http://h/i.png", alt="alt", caption="cap", width=3, height=4),
+        TextSegment(text="three", continues=True),
         ImageSegment(
             url="http://h/j.png",
             stored=StoredImage(tar=1, offset=512, size=10, width=224, height=224),
@@ -41,3 +42,5 @@ def test_a_document_survives_arrow() -> None:
 def test_text_around_a_removed_image_is_joined() -> None:
     segments = [TextSegment(text="a"), TextSegment(text=" "), TextSegment(text="b")]
     assert join_adjacent_text(segments) == (TextSegment(text="a\nb"),)
+    segments = [TextSegment(text="a"), TextSegment(text="b", continues=True)]
+    assert join_adjacent_text(segments) == (TextSegment(text="a b"),)
