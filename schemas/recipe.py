@@ -174,9 +174,9 @@ class Fetch(Section):
         True, description="False resolves images from the input archives alone, without network."
     )
     user_agent: str = Field(
-        "curate/0.1 (+https://github.com/curate-pretraining/curate; dataset builder)",
+        "curate/0.1 (web dataset builder; its operator has set no contact)",
         min_length=1,
-        description="Sent with every request; name a contact of yours.",
+        description="Sent with every request; set it to a name and contact of yours.",
     )
     robots_token: str = Field("curate", description="Product token looked up in robots.txt.")
     allow_hosts: tuple[str, ...] = Field(
