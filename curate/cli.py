@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from curate import __version__
-from schemas.errors import CurateError
+from schemas.errors import CurateError, UsageError
 from schemas.recipe import Recipe
 from schemas.recipe_file import RecipeError, load_recipe, recipe_to_yaml
 
@@ -71,7 +71,13 @@ def shipped_recipes() -> list[str]:
 def open_run(out: str) -> RunDirectory:
     from pipelines.run_directory import RunDirectory
 
-    return RunDirectory(out)
+    try:
+        return RunDirectory(out)
+    except ImportError as error:
+        raise UsageError(
+            f"{out} needs a package that is not installed: {error}. "
+            "The extras `s3` and `gcp` of curate-pretraining bring what s3:// and gs:// need."
+        ) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -116,7 +122,12 @@ def main(verbose: bool) -> None:
     type=click.IntRange(min=1),
     help="Processes that work at the same time.",
 )
-@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option(
+    "--until",
+    metavar="STAGE",
+    help="Stop after this stage: documents, image-plan, images, image-verdicts, selection, "
+    "tokenizer or shards.",
+)
 @click.option(
     "--offline",
     is_flag=True,

@@ -55,7 +55,13 @@ def list_inputs(name: str, source: Source) -> list[InputFile]:
 
 
 def _expand(source_name: str, path: str) -> list[InputFile]:
-    filesystem, root = fsspec.core.url_to_fs(path)
+    try:
+        filesystem, root = fsspec.core.url_to_fs(path)
+    except ImportError as error:
+        raise InputError(
+            f"sources.{source_name}: {path} needs a package that is not installed: {error}. "
+            "The extras `s3` and `gcp` of curate-pretraining bring what s3:// and gs:// need."
+        ) from error
     try:
         if any(c in root for c in "*?["):
             found = {p: filesystem.info(p) for p in filesystem.glob(root)}

@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 
 from curate.stats_schema import STATS_SCHEMA
+from pipelines.stages import STAGE_NAMES
 from tests.conftest import write_warc
 from tests.curate.conftest import HOST, crawl
 
@@ -205,6 +206,12 @@ def test_recipes(curate: Curate, tmp_path: Path) -> None:
         ),
         (["build-shards", "kosmos1", "--out", "x", "--workers", "0"], 2, "x>=1"),
         (["stats", "{tmp}"], 2, "holds no run of curate"),
+        (["stats", "gs://bucket/run"], 2, "extras `s3` and `gcp`"),
+        (
+            ["build-shards", "kosmos1", "--input", "gs://bucket/*", "--out", "{tmp}/o"],
+            2,
+            "extras `s3` and `gcp`",
+        ),
         (["extract", "{tmp}/none.warc"], 1, "none.warc"),
     ],
 )
@@ -221,10 +228,9 @@ def test_the_installed_command_teaches() -> None:
     for name in ("build-shards", "demo", "extract", "inspect", "recipe", "stats", "why"):
         assert name in shown
     asked = [command, "build-shards", "--help"]
-    assert (
-        "Run the same command again"
-        in subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    )
+    shown = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    assert "Run the same command again" in shown
+    assert all(name in shown for name in STAGE_NAMES)
 
 
 def test_two_processes_can_not_share_a_run(
