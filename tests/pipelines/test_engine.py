@@ -34,7 +34,7 @@ def test_workers_are_processes_that_outlive_a_pipeline(tmp_path: Path) -> None:
     def note(name: str) -> None:
         import time
 
-        time.sleep(0.3)
+        time.sleep(0.6)
         Path(folder, f"{name}-{os.getpid()}").touch()
 
     with Engine(workers=2) as engine:
