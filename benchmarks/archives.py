@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 from fastwarc.warc import ArchiveIterator
@@ -32,8 +33,7 @@ def run(warcs: list[Path]) -> None:
 
     def with_ours() -> int:
         for path in warcs:
-            for _ in read_archive(str(path), 64 << 20):
-                pass
+            deque(read_archive(str(path), 64 << 20), maxlen=0)
         return records
 
     records = with_warcio()

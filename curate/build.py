@@ -75,7 +75,10 @@ def build_shards(
         input_fingerprint = _fingerprint_inputs(plan)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
-        records = []
+        records: list[dict[str, Any]] = []
+        if not run.exists("run.json"):
+            # Before the first part: a run killed early must be known for what it is, too.
+            _write_run_json(run, plan, input_fingerprint, runner, workers, records)
         with Engine(runner, workers, processes, beam_options) as engine:
             stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:

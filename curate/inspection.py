@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from PIL import Image
 
 from pipelines.image_plan import bucket_name
@@ -44,6 +47,16 @@ class View:
     documents: list[dict[str, Any]]
 
 
+@contextmanager
+def open_shard(run: RunDirectory, path: str) -> Iterator[Shard]:
+    """A shard of the run: memory-mapped on this machine, streamed from an object store."""
+    if run.is_local:
+        yield Shard(run.path(path))
+        return
+    with run.open(path) as stream:
+        yield Shard(pa.PythonFile(stream))
+
+
 def count_rows(run: RunDirectory) -> int:
     """Rows in all shards of the run."""
     return sum(
@@ -61,8 +74,7 @@ def view_row(run: RunDirectory, number: int) -> View:
     """
     before = 0
     for path in run.list("shards", suffix=".arrow"):
-        with run.open(path) as stream:
-            shard = Shard.open(stream, run.path(path) if run.is_local else None)
+        with open_shard(run, path) as shard:
             if number < before + shard.rows:
                 with run.open(MODEL_PATH) as model:
                     vocabulary = Vocabulary(model.read())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
@@ -101,10 +101,10 @@ class ProgressWatch:
         while not stop.wait(self._poll()):
             if time.monotonic() - said >= _LINE_SECONDS:
                 self._read(stage, seen)
-                print(f"{stage}: {seen.describe(time.monotonic())}", file=sys.stderr)
+                click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
                 said = time.monotonic()
         self._read(stage, seen)
-        print(f"{stage}: {seen.describe(time.monotonic())}", file=sys.stderr)
+        click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
 
 
 class _Describe(ProgressColumn):

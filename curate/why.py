@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curate.inspection import open_shard
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES
 from schemas.identity import image_key
-from tokenization.shards import Shard
 
 
 def explain_url(run: RunDirectory, url: str) -> list[dict[str, Any]]:
@@ -86,8 +86,7 @@ def _image_fate(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     key = image_key(url)
     for path in run.list("shards", suffix=".arrow"):
-        with run.open(path) as stream:
-            shard = Shard.open(stream, run.path(path) if run.is_local else None)
+        with open_shard(run, path) as shard:
             for number, row in enumerate(shard.lineage()):
                 spans = [
                     f"tokens {d['start']} to {d['end']}"

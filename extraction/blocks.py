@@ -69,7 +69,6 @@ class Walk:
     blocks: list[Block] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     depth: int = 0
-    nodes: int = 0
 
 
 @dataclass(slots=True)
@@ -108,7 +107,6 @@ class _Walker:
         frames: list[_Frame] = []
         node: LexborNode | None = root
         while node is not None:
-            self.walk.nodes += 1
             child = self.enter(node, frames)
             if child is not None:
                 node = child

@@ -51,15 +51,15 @@ def decode_html(html: bytes, declared: str | None) -> str:
         return html.decode("ascii")
     try:
         return html.decode("utf-8")
-    except UnicodeDecodeError:
-        pass  # not UTF-8 throughout: the declarations decide
+    except UnicodeDecodeError as error:
+        first_fault = error.start
     meta = _META.search(html, 0, _META_WINDOW)
     for label in (declared, meta.group(1).decode("ascii", "replace") if meta else None):
         if label and (codec := _codec(label)):
             text = html.decode(codec, "replace")
             if text.count("\ufffd") <= _MAX_REPLACED * len(text):
                 return text
-    return html.decode(_detect(html), "replace")
+    return html.decode(_detect(html, first_fault), "replace")
 
 
 def _codec(label: str) -> str | None:
@@ -71,9 +71,7 @@ def _codec(label: str) -> str | None:
     return name if codecs.lookup(name)._is_text_encoding else None
 
 
-def _detect(html: bytes) -> str:
-    try:
-        html.decode("utf-8", "strict")
-    except UnicodeDecodeError as error:
-        window = html[max(0, error.start - 1024) : error.start + _DETECTION_WINDOW]
+def _detect(html: bytes, first_fault: int) -> str:
+    """The likeliest charset, judged from where the page stops being UTF-8."""
+    window = html[max(0, first_fault - 1024) : first_fault + _DETECTION_WINDOW]
     return _codec(detect_encoding(window) or "") or "cp1252"

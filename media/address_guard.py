@@ -11,7 +11,7 @@ from typing import Any
 import httpcore
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ONE_BY_ONE = (socket.gaierror, UnicodeError)
+_LOOKUP_ERRORS = (socket.gaierror, UnicodeError)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -92,7 +92,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                     host, port, type=socket.SOCK_STREAM
                 )
                 cached = list(dict.fromkeys(str(item[4][0]).split("%")[0] for item in found))
-            except _ONE_BY_ONE as error:
+            except _LOOKUP_ERRORS as error:
                 cached = UnresolvableHostError(f"{host}: {error}")
             self._resolved[host, port] = cached
         if isinstance(cached, UnresolvableHostError):

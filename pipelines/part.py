@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.run_directory import RunDirectory
-from schemas.ledger import LEDGER_SCHEMA, Tally
+from schemas.ledger import LEDGER_SCHEMA, LedgerRow, Tally
 from schemas.verdict import Drop
 
 ROWS_PER_GROUP = 1_000
@@ -107,18 +108,17 @@ class PartWriter:
     def drop(self, source: str, kind: str, item_id: str, url: str, verdict: Drop) -> None:
         """Count one dropped thing and write its ledger row."""
         self.tally.dropped[source, kind, verdict.rule] += 1
-        self._ledger.write(
-            {
-                "stage": self.stage,
-                "source": source,
-                "kind": kind,
-                "id": item_id,
-                "url": _printable(url),
-                "rule": verdict.rule,
-                "value": _printable(verdict.value_text),
-                "limit": verdict.limit_text,
-            }
+        row = LedgerRow(
+            stage=self.stage,
+            source=source,
+            kind=kind,
+            id=item_id,
+            url=_printable(url),
+            rule=verdict.rule,
+            value=_printable(verdict.value_text),
+            limit=verdict.limit_text,
         )
+        self._ledger.write(asdict(row))
 
 
 def _printable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -89,11 +89,6 @@ class Shard:
         ]
         self._starts = [sum(counts[:i]) for i in range(len(counts))]
         self.rows = sum(counts)
-
-    @classmethod
-    def open(cls, stream: IO[bytes], local_path: str | None = None) -> Shard:
-        """A shard from an open stream, or memory-mapped where its path on this machine is known."""
-        return cls(pa.PythonFile(stream) if local_path is None else local_path)
 
     def lineage(self) -> Iterator[dict[str, Any]]:
         """Each row's `documents`, `image_slots` and image `keys`, without touching image bytes."""

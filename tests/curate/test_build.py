@@ -202,6 +202,26 @@ def test_runs_are_never_mixed(
     assert "holds a run of another input" in result.output
 
 
+def test_a_run_killed_in_its_first_stage_is_not_mixed_either(
+    curate: Curate, crawl_folder: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "curate.cli", "build-shards", str(recipe_path)]
+    command += ["--input", f"{crawl_folder}/*.warc.gz", "--out", str(out)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((out / "stages").rglob("part-*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    other = tmp_path / "other.yaml"
+    other.write_text(recipe_path.read_text() + "seed: 7\n")
+    inputs = ("--input", f"{crawl_folder}/*.warc.gz", "--out", out)
+    assert "holds a run of another recipe" in curate("build-shards", other, *inputs, code=1).output
+
+
 def test_the_halving_depends_on_the_seed(
     curate: Curate, run_folder: Path, crawl_folder: Path, recipe_path: Path, tmp_path: Path
 ) -> None:

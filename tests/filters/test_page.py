@@ -64,14 +64,19 @@ def test_length() -> None:
     [
         (PROSE, None),
         ("Die Boote liegen am Kai und niemand ist wach, nur die Möwen.", "page.language"),
-        ("zzz", "page.language_score"),
     ],
 )
 def test_language(text: str, rule: str | None) -> None:
-    rules = RULES.model_copy(update={"min_language_score": 0.9}) if text == "zzz" else RULES
-    verdict = language_rule(text, rules)
-    found = verdict.rule if isinstance(verdict, Drop) else None
-    assert found == rule or (text == "zzz" and found in ("page.language", "page.language_score"))
+    verdict = language_rule(text, RULES)
+    assert (verdict.rule if isinstance(verdict, Drop) else None) == rule
+
+
+def test_a_language_must_be_sure_enough() -> None:
+    sure = language_rule(PROSE, RULES)
+    assert isinstance(sure, Keep)
+    score = dict(sure.scores)["language_score"]
+    stricter = RULES.model_copy(update={"min_language_score": score + 1e-6})
+    assert language_rule(PROSE, stricter) == Drop("page.language_score", score, score + 1e-6)
 
 
 def test_a_page_that_only_begins_in_english_is_not_english() -> None:
