@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# Compiled by hatch_build.py when the project is installed, so a change installs it anew.
+COMPILED := $(addprefix extraction/,content.py images.py markup.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench bench-extraction train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -27,12 +29,21 @@ bench: .venv-bench/.installed $(VENV)/.installed-core
 	.venv-bench/bin/python -m benchmarks archives extraction containers
 	$(BIN)/python -m benchmarks plumbing
 
+# Pages with known content are not part of the project: DATA is a folder with warc/ and its truth.
+DATA ?= ../shared/data
+
+bench-extraction: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks extraction --data $(DATA)/warc
+
+train-extraction: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks.html.train $(DATA)
+
 # Resolve the versions anew: one resolution for all extras, core and dev cut from it. What is only
 # compared with in benchmarks is resolved apart, for its old pins are not ours.
 lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --all-extras --group dev -o lock/all.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --group dev -o lock/dev.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 
 clean:
@@ -43,12 +54,12 @@ $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
-$(VENV)/.installed-%: lock/%.txt pyproject.toml | $(UV)
+$(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(UV)
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r lock/$*.txt
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps -e .
 	touch $@
 
-.venv-bench/.installed: lock/bench.txt pyproject.toml | $(UV)
+.venv-bench/.installed: lock/bench.txt pyproject.toml hatch_build.py $(COMPILED) | $(UV)
 	$(PYTHON) -m venv .venv-bench
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --require-hashes -r lock/bench.txt
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --no-deps -e .

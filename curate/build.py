@@ -15,6 +15,7 @@ from typing import Any
 
 import fsspec
 
+from extraction.fallback import require_fallback
 from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.run_directory import RunDirectory
@@ -64,10 +65,13 @@ def build_shards(
     """Run the stages that are not done yet; the success records of all that are done at the end.
 
     Raises:
+        CurateError: a package that the recipe needs is missing.
         RunError: the directory holds another run, or is in use by another process.
         InputError: a source's inputs can't be listed.
         EngineError: a worker process died.
     """
+    if recipe.extraction.fallback:
+        require_fallback()
     run = RunDirectory(out)
     plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
     with _only_one(run):

@@ -17,7 +17,7 @@ from pipelines.stages import success_path
 from pipelines.tokenizer import sample_lines
 from schemas.document import document_to_json
 from schemas.page import DamagedRegion
-from schemas.recipe import ExtractionLimits
+from schemas.recipe import Extraction
 from schemas.recipe_file import load_recipe, recipe_fingerprint
 from schemas.verdict import Drop
 from sources.archive import read_archive
@@ -31,7 +31,7 @@ def extract_file(path: str, url: str | None) -> Iterator[dict[str, Any] | str]:
     Raises:
         OSError: the file can't be opened.
     """
-    limits = ExtractionLimits()
+    limits = Extraction()
     if url is not None:
         with fsspec.open(path, "rb") as stream:
             document = extract(stream.read(), url, limits=limits)

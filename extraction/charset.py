@@ -33,8 +33,10 @@ _SUPERSETS = {
 }
 
 
-def decode_html(html: bytes, declared: str | None) -> str:
-    """The page as text; bytes that no charset explains become U+FFFD.
+def to_utf8(html: bytes, declared: str | None) -> bytes:
+    """The page in UTF-8; bytes that no charset explains become U+FFFD.
+
+    A page that is in UTF-8 is given back as it is.
 
     Args:
         html: the bytes as served, after content decoding.
@@ -46,11 +48,12 @@ def decode_html(html: bytes, declared: str | None) -> str:
     """
     for bom, name in _BOMS:
         if html.startswith(bom):
-            return html[len(bom) :].decode(name, "replace")
+            return html[len(bom) :].decode(name, "replace").encode()
     if html.isascii() and b"\x1b" not in html:
-        return html.decode("ascii")
+        return html
     try:
-        return html.decode("utf-8")
+        html.decode("utf-8")
+        return html
     except UnicodeDecodeError as error:
         first_fault = error.start
     meta = _META.search(html, 0, _META_WINDOW)
@@ -58,8 +61,8 @@ def decode_html(html: bytes, declared: str | None) -> str:
         if label and (codec := _codec(label)):
             text = html.decode(codec, "replace")
             if text.count("\ufffd") <= _MAX_REPLACED * len(text):
-                return text
-    return html.decode(_detect(html, first_fault), "replace")
+                return text.encode()
+    return html.decode(_detect(html, first_fault), "replace").encode()
 
 
 def _codec(label: str) -> str | None:

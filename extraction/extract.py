@@ -1,54 +1,36 @@
-"""`extract`: the one way from HTML bytes to a document."""
+"""`extract`: the one way from HTML bytes to a document.
+
+bytes ──charset, limits──▶ text ──lexbor──▶ DOM ──walk──▶ blocks ──content──▶ Document
+"""
 
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from selectolax.lexbor import LexborHTMLParser
 
-from extraction.blocks import Block, Walk, walk_blocks
-from extraction.charset import decode_html
-from extraction.content import choose_content, visible_length
+from extraction.charset import to_utf8
+from extraction.content import Content, choose_content
+from extraction.fallback import blocks_by_trafilatura
 from extraction.images import resolve
-from schemas.document import Document, ImageSegment, Segment, TextSegment, join_adjacent_text
+from extraction.markup import HEADINGS
+from extraction.metadata import Metadata, read_metadata
+from extraction.model import BlockModel, load_model
+from extraction.walk import Block, Walk, walk_blocks
+from schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
 from schemas.identity import document_id
 from schemas.page import Origin
-from schemas.recipe import ExtractionLimits
+from schemas.recipe import Extraction
 from schemas.verdict import Drop
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
+_TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
 _NOT_NESTING = frozenset(
-    [
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-        "p",
-        "li",
-        "td",
-        "th",
-        "tr",
-        "dt",
-        "dd",
-        "option",
-        "tbody",
-        "thead",
-        "tfoot",
-    ]
+    b"area base br col embed hr img input link meta param source track wbr p li td th tr dt dd "
+    b"option tbody thead tfoot".split()
 )
 _TAGS_TO_MEASURE = 20_000
 """Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
-_MIN_SHARE_AFTER_PRUNING = 0.25
 _NOWHERE = Origin(warc_file="", offset=0)
 
 
@@ -60,7 +42,8 @@ def extract(
     charset: str | None = None,
     origin: Origin = _NOWHERE,
     date: str = "",
-    limits: ExtractionLimits | None = None,
+    limits: Extraction | None = None,
+    model: BlockModel | None = None,
 ) -> Document | Drop:
     """The main content of a page: text and images in reading order.
 
@@ -71,46 +54,49 @@ def extract(
         charset: charset of the HTTP Content-Type header, if it named one.
         origin: the record that the page came from.
         date: capture time.
-        limits: bounds; the defaults of a recipe when left out.
+        limits: what is taken, and bounds; the defaults of a recipe when left out.
+        model: judge of text blocks; the one that ships with the package when left out.
 
     Returns:
         A document, which may hold no text or no image; or a `Drop` where a limit was hit
         (`page.html_bytes`, `page.dom_nodes`, `page.dom_depth`).
     """
-    limits = limits or ExtractionLimits()
-    if len(html) > limits.max_html_bytes:
-        return Drop("page.html_bytes", len(html), limits.max_html_bytes)
-    text = decode_html(html, charset)
-    tags = text.count("<")
-    if tags > limits.max_dom_nodes:
-        return Drop("page.dom_nodes", tags, limits.max_dom_nodes)
-    if tags > _TAGS_TO_MEASURE and (depth := nesting(text)) > limits.max_dom_depth:
-        return Drop("page.dom_depth", depth, limits.max_dom_depth)
+    options = limits or Extraction()
+    if len(html) > options.max_html_bytes:
+        return Drop("page.html_bytes", len(html), options.max_html_bytes)
+    text = to_utf8(html, charset)
+    tags = text.count(b"<")
+    if tags > options.max_dom_nodes:
+        return Drop("page.dom_nodes", tags, options.max_dom_nodes)
+    if tags > _TAGS_TO_MEASURE and (depth := nesting(text)) > options.max_dom_depth:
+        return Drop("page.dom_depth", depth, options.max_dom_depth)
     tree = LexborHTMLParser(text)
+    metadata = read_metadata(tree)
+    base = _base(tree, url)
     root = tree.root
-    if root is None:
-        walk = Walk()
-    else:
-        base = _base(tree, url)
-        walk = walk_blocks(root, base, limits, prune_unlikely=True)
-        if _prose(walk.blocks) < _MIN_SHARE_AFTER_PRUNING * max(len(text) // 40, 200):
-            unpruned = walk_blocks(root, base, limits, prune_unlikely=False)
-            if _prose(walk.blocks) < _MIN_SHARE_AFTER_PRUNING * _prose(unpruned.blocks):
-                walk = unpruned
-    if walk.depth > limits.max_dom_depth:
-        return Drop("page.dom_depth", walk.depth, limits.max_dom_depth)
+    walk = Walk() if root is None else walk_blocks(root, options)
+    if walk.depth > options.max_dom_depth:
+        return Drop("page.dom_depth", walk.depth, options.max_dom_depth)
+    fallback = partial(blocks_by_trafilatura, text) if options.fallback else None
+    content = choose_content(walk, base, options, model or load_model(), fallback)
     return Document(
         id=document_id(origin.warc_file, origin.offset, url),
         source=source,
         url=url,
-        segments=_segments(choose_content(walk)),
+        segments=_segments(content, metadata, base, options),
         origin=origin,
         date=date,
-        title=_title(tree),
+        title=metadata.title,
+        author=metadata.author,
+        published=metadata.published,
+        language=metadata.language,
+        comments=tuple(content.comments),
+        scores={"extraction.confidence": round(content.confidence, 3)},
+        left_out=tuple(content.left_out),
     )
 
 
-def nesting(html: str) -> int:
+def nesting(html: bytes) -> int:
     """Deepest nesting that the tags of a page can produce, without parsing it."""
     depth = deepest = 0
     for closing, tag in _TAG.findall(html):
@@ -121,26 +107,53 @@ def nesting(html: str) -> int:
     return deepest
 
 
-def _segments(blocks: list[Block]) -> tuple[Segment, ...]:
-    return join_adjacent_text(
-        [
-            ImageSegment(url=b.url, alt=b.alt, caption=b.caption, width=b.width, height=b.height)
-            if b.kind == "img"
-            else TextSegment(text=b.text, continues=b.continues)
-            for b in blocks
-        ]
-    )
+def _segments(
+    content: Content, metadata: Metadata, base: str, options: Extraction
+) -> tuple[Segment, ...]:
+    segments: list[Segment] = []
+    if options.og_image and not content.pictures and metadata.image:
+        if url := resolve(base, metadata.image):
+            segments.append(ImageSegment(url=url, rule="og_image"))
+    lines: list[Block] = []
+    for block in content.blocks:
+        if block.image is None:
+            lines.append(block)
+            continue
+        if lines:
+            segments.append(_text_segment(lines))
+            lines = []
+        picture, rule = content.pictures[id(block)]
+        segments.append(
+            ImageSegment(
+                url=picture.url,
+                alt=picture.alt,
+                caption=block.image.caption,
+                width=picture.width,
+                height=picture.height,
+                rule=rule,
+            )
+        )
+    if lines:
+        segments.append(_text_segment(lines))
+    return tuple(segments)
 
 
-def _prose(blocks: list[Block]) -> int:
-    return sum(visible_length(b.text) - b.linked for b in blocks if b.kind != "img")
+def _text_segment(blocks: list[Block]) -> TextSegment:
+    """One segment of blocks with no image between them."""
+    parts = [blocks[0].text]
+    headings = []
+    line = 0
+    for block in blocks:
+        if block is not blocks[0]:
+            # A line that an image interrupted, which is not content, goes on.
+            parts += [" " if block.continues else "\n", block.text]
+            line += not block.continues
+        if block.tag in HEADINGS:
+            headings.append(Heading(line=line, level=int(block.tag[1])))
+        line += block.text.count("\n")
+    return TextSegment(text="".join(parts), continues=blocks[0].continues, headings=tuple(headings))
 
 
 def _base(tree: LexborHTMLParser, url: str) -> str:
     node = tree.css_first("base[href]")
     return (resolve(url, node.attributes.get("href") or "") if node else None) or url
-
-
-def _title(tree: LexborHTMLParser) -> str:
-    node = tree.css_first("title")
-    return " ".join(node.text().split()) if node else ""

@@ -1,10 +1,13 @@
-"""Which address an image element means: responsive candidates, lazy loading, base URLs."""
+"""What an image element says: its address among responsive and lazy ones, its size, its use."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
+
+from schemas.recipe import Extraction
 
 LAZY_SRCSET = ("data-srcset", "data-lazy-srcset", "data-original-set")
 LAZY_SRC = (
@@ -25,11 +28,122 @@ _CANDIDATE = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,(]*))?\s*(?:,|$)")
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px)?\s*$", re.IGNORECASE)
 _STYLE_LENGTH = re.compile(r"(?:^|;)\s*(width|height)\s*:\s*(\d+(?:\.\d+)?)px", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
-    r"(?:^|[/_.-])(?:spacer|blank|pixel|transparent|placeholder|lazy|loading|1x1|grey|clear)"
-    r"[\w-]*\.(?:gif|png|svg|jpe?g)",
+    r"(?:^|/)(?:spacer|blank|pixel|transparent|placeholder|lazy|loading|1x1|grey|clear)"
+    r"[\d_-]*\.(?:gif|png|svg|jpe?g)",
     re.IGNORECASE,
 )
 _MAX_PIXELS_CSS = 100_000
+_BACKGROUND = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*[\"']?([^\"')]+)", re.IGNORECASE)
+
+TRACKER_SIDE = 3
+"""CSS pixels up to which a side is that of a counter or spacer, no picture."""
+ICON_SIDE = 32
+"""CSS pixels up to which both sides are those of an icon or emoji."""
+_TRACKER = re.compile(
+    r"/(?:pixel|beacon|track(?:er|ing)?|counter|impression|webbug|1x1)\.(?:gif|png|php|aspx?|jpg)|"
+    r"//[^/]*(?:doubleclick\.net|scorecardresearch\.|quantserve\.|google-analytics\.)|"
+    r"/(?:adserver|pubi?|ads)/|smartadserver|stats\.wordpress|pixel\.wp\.com|feeds\.feedburner\.com/~|facebook\.com/tr\b|amazon-adsystem",
+    re.IGNORECASE,
+)
+IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
+_AVATAR = re.compile(
+    r"(?:^|[\s/._-])(?:avatars?|gravatar|userpics?|author[-_]?(?:photo|image))(?:[\s/._-]|$)",
+    re.IGNORECASE,
+)
+_ICON = re.compile(
+    r"(?:^|[\s/._-])(?:icons?|ico|favicon|sprites?|bullet|smil(?:ies|ey)|emoji|emoticons?|spin(?:ner)?|"
+    r"btn|feed-icon|divider|separator|valid-x?html|logo\w*)(?:[\s/._\d-]|$)|"
+    r"^(?:note|tip|warning|caution|important|prev|next|home|up|arrow|print|email|rss|share)\.\w+$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class ImageElement:
+    """An image element as it stands in the page."""
+
+    attributes: Mapping[str, str | None]
+    sources: tuple[Mapping[str, str | None], ...]
+    """Attributes of the `source` elements before it in its `picture`."""
+    link: str | None
+    """`href` of the link around it; None without one."""
+    in_figure: bool
+    in_noscript: bool
+    is_background: bool
+    caption: str = ""
+
+    @property
+    def links_away(self) -> bool:
+        """Whether it is a link to something other than an image file."""
+        return self.link is not None and not IMAGE_FILE.search(self.link.split("?", 1)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What an image element shows."""
+
+    url: str
+    alt: str
+    width: int | None
+    """In CSS pixels, where the markup says so."""
+    height: int | None
+    junk: str
+    """Name of the rule by which it is no picture of the content; empty for a picture."""
+    evidence: str
+    """What that rule saw."""
+
+
+def picture_of(element: ImageElement, base: str, options: Extraction) -> Picture | None:
+    """The image that an element shows, or None where it leads to no image.
+
+    Args:
+        element: the element.
+        base: absolute address that relative ones are resolved against.
+        options: wanted `srcset` width, and limit on `data:` length.
+    """
+    attributes = element.attributes
+    address = image_address(attributes, element.sources, options.srcset_width)
+    url = resolve(base, address) if address else None
+    if url is None or len(url) > options.max_data_uri_bytes:
+        return None
+    width, height = rendered_size(attributes)
+    label = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
+    junk, evidence = _junk(url, width, height, label)
+    return Picture(
+        url=url,
+        alt=" ".join((attributes.get("alt") or "").split()),
+        width=width,
+        height=height,
+        junk=junk,
+        evidence=evidence,
+    )
+
+
+def background_address(style: str) -> str | None:
+    """The address in an inline style's `background` or `background-image`."""
+    match = _BACKGROUND.search(style)
+    return match.group(1).strip() if match else None
+
+
+def _junk(url: str, width: int | None, height: int | None, label: str) -> tuple[str, str]:
+    """The rule by which an image is no picture, and what it saw: size, address or class."""
+    sides = [side for side in (width, height) if side is not None]
+    size = f"{width}x{height}"
+    if sides and min(sides) <= TRACKER_SIDE:
+        return "image.tracking_pixel", size
+    is_data = url.startswith("data:")
+    if not is_data and (match := _TRACKER.search(url)):
+        return "image.tracking_pixel", match.group()
+    if len(sides) == 2 and max(sides) <= ICON_SIDE:
+        return "image.icon", size
+    path = "" if is_data else url.split("?", 1)[0].split("/", 3)[-1]
+    if match := _AVATAR.search(path) or _AVATAR.search(label):
+        return "image.avatar", match.group()
+    if not sides or min(sides) <= 2 * ICON_SIDE:
+        name = path.rsplit("/", 1)[-1]
+        if match := _ICON.search(name) or _ICON.search(label):
+            return "image.icon", match.group()
+    return "", ""
 
 
 def rendered_size(attributes: Mapping[str, str | None]) -> tuple[int | None, int | None]:
@@ -46,18 +160,18 @@ def rendered_size(attributes: Mapping[str, str | None]) -> tuple[int | None, int
 
 def image_address(
     attributes: Mapping[str, str | None],
-    picture_sources: list[Mapping[str, str | None]],
-    max_width: int,
+    picture_sources: Sequence[Mapping[str, str | None]],
+    enough: int,
 ) -> str | None:
-    """The address a reader's browser would show at its largest, as written in the markup.
+    """The address of an image large enough, as written in the markup.
 
-    The widest candidate of `srcset` not wider than `max_width` wins (the narrowest, when all are
-    wider); then a lazy-loading attribute; then `src`.
+    Of the candidates of `srcset` the narrowest at least `enough` wide wins (the widest, when all
+    are narrower); then a lazy-loading attribute; then `src`.
 
     Args:
         attributes: of the `img` (or `amp-img`) element.
         picture_sources: attributes of the `source` elements before it in its `picture`.
-        max_width: in pixels.
+        enough: width in pixels from which a candidate is large enough.
     """
     sets = [s.get("srcset") or s.get("data-srcset") for s in picture_sources if _raster(s)]
     sets += [attributes.get(name) for name in ("srcset", *LAZY_SRCSET)]
@@ -65,8 +179,8 @@ def image_address(
     candidates = [c for s in sets if s for c in parse_srcset(s, width or 1)]
     usable = [c for c in candidates if not _is_placeholder(c[1])]
     if usable:
-        within = [c for c in usable if c[0] <= max_width]
-        return max(within, key=_width)[1] if within else min(usable, key=_width)[1]
+        ample = [c for c in usable if c[0] >= enough]
+        return min(ample, key=_width)[1] if ample else max(usable, key=_width)[1]
     lazy = next((v for n in LAZY_SRC if (v := (attributes.get(n) or "").strip())), None)
     source = (attributes.get("src") or "").strip()
     if (

@@ -5,62 +5,131 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-SKIPPED = frozenset(
-    "script style template svg iframe object embed applet canvas audio video map head button "
-    "select option input textarea datalist dialog progress meter frameset nav footer rp rt".split()
+SKIP, BREAK, LOOK, LEAF, SPECIAL = 1, 2, 4, 8, 16
+"""Traits of a tag: its subtree is left out; it begins and ends a line; its attributes are looked
+at; it is not descended into; the walk has something of its own to do for it."""
+
+_SKIPPED = (
+    "style template iframe object embed applet canvas audio video map head button svg "
+    "select option input textarea datalist dialog progress meter frameset nav rp rt"
 )
-HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-CONTAINERS = frozenset(
+_BREAKING = (
     "html body main article section div center table tbody thead tfoot ul ol dl fieldset form "
-    "details blockquote figure header aside address hgroup td th li".split()
+    "details blockquote figure header footer aside address hgroup li p pre tr caption dt dd "
+    "figcaption hr summary legend optgroup noscript listing xmp td th h1 h2 h3 h4 h5 h6"
 )
-BREAKING = (
-    (CONTAINERS - {"td", "th"})
-    | HEADINGS
-    | frozenset(
-        "p pre tr caption dt dd figcaption hr summary legend optgroup noscript listing xmp".split()
-    )
+_LOOKED_AT = "span mjx-container"
+_LEAVES = "br img amp-img image source math script"
+_SPECIAL = "a td th tr ul ol li pre listing xmp noscript picture figure figcaption"
+
+
+def _traits() -> dict[str, int]:
+    traits: dict[str, int] = {}
+    for tags, trait in (
+        (_SKIPPED, SKIP),
+        (_BREAKING, BREAK | LOOK),
+        (_LOOKED_AT, LOOK),
+        (_LEAVES, LEAF),
+        (_SPECIAL, SPECIAL),
+    ):
+        for tag in tags.split():
+            traits[tag] = traits.get(tag, 0) | trait
+    return traits
+
+
+TRAITS = _traits()
+"""Traits by tag; an inline element that needs no care has none."""
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+LANDMARK_BITS = {"table": 1, "aside": 2, "main": 4, "article": 8}
+"""Tags that tell something of all that is inside them, as bits."""
+PREFORMATTED = frozenset({"pre", "listing", "xmp"})
+
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HIDDEN_CLASS = re.compile(
+    r"(?:^|\s)(?:visually-?hidden|sr-only|screen-reader-text|mw-editsection|headerlink|"
+    r"MathJax(?:_\w+)?|katex-html|line-?num(?:ber)?s?|linenos?|gutter)(?:$|\s)"
 )
-"""Elements that begin and end a block; a table cell only parts the line of its row."""
-PREFORMATTED = frozenset({"pre", "listing", "xmp", "textarea"})
-LANDMARKS = frozenset(
-    "navigation banner contentinfo search complementary dialog alertdialog menu menubar toolbar "
-    "tablist status".split()
+_LANDMARKS = frozenset(
+    "navigation banner contentinfo search dialog alertdialog menu menubar toolbar tablist".split()
 )
 """ARIA roles of what stands around the content."""
-_UNLIKELY_WORDS = r"""
-    comments? commentlist disqus discussion replies respond trackbacks? pingback
-    footer foot footnav sidebar side-?bar widgets? sphinxsidebar navheader navfooter
-    share sharing sharebar social sociable addthis feedback rating
-    related recommend\w* suggest\w* outbrain taboola most-?popular popular trending more-?stories
-    promo\w* sponsor\w* advert\w* ads? adsense adbox banner
-    nav navbar navigation navi menu submenu topnav breadcrumbs? crumbs? toolbar masthead jump
-    pagination pager paging prev-?next post-?nav tags? taglist tagcloud read-?more permalink
-    cookies? consent gdpr newsletter subscribe\w* subscription signup sign-up login log-in register
-    popup pop-up modal overlay search searchbox search-?form rss shoutbox
-    skip-?link skip toc-?link headerlink editsection mw-editsection
-    noprint print-?only hidden visually-?hidden sr-only screen-reader-text
-    byline author-?bio authorbox meta-?data copyright legal disclaimer caption-credit
-"""
-_UNLIKELY = re.compile(
-    rf"(?:^|[\s_-])(?:{'|'.join(_UNLIKELY_WORDS.split())})(?:$|[\s_-])", re.IGNORECASE
-)
-_LIKELY = re.compile(
-    r"(?:article|entry|post|story|text|page|blog|main|body)[\s_-]?"
-    r"(?:body|content|text|inner|area)|articlebody|storybody|mainbody|maincontent|"
-    r"(?:^|[\s_-])(?:content|main|article|entry|hentry)(?:$|[\s_-])",
-    re.IGNORECASE,
-)
-HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+VISIBILITY = frozenset({"hidden", "role", "style"})
+"""Attributes, beside the class and `aria-hidden`, by which an element may be hidden."""
+
+
+def hides(name: str, value: str) -> bool:
+    """Whether an attribute of `VISIBILITY` takes the element from the reader's sight.
+
+    Elements whose role says that they stand around the content count as hidden.
+    """
+    if name == "style":
+        return _HIDDEN_STYLE.search(value) is not None
+    if name == "role":
+        return value in _LANDMARKS
+    return True
+
+
+# What the words of a class or id say, by topic. A word in /slashes/ counts as a whole word only,
+# any other as the beginning or the end of one.
+_TOPICS = {
+    "comment": "comment disqus discuss /respond/ /reply/ /replies/ trackback pingback",
+    "footer": "footer /foot/ bottom colophon",
+    "sidebar": "sidebar /side/ aside /rail/ widget /right/ rightcol /secondary/",
+    "header": "header masthead /top/ banner /head/",
+    "navigation": "navi /nav/ navbar menu breadcrumb crumb /tab/ /tabs/ toolbar sitemap toctree",
+    "share": "share sharing social addthis tweet facebook twitter /follow/ /like/ whatsapp",
+    "related": "related recommend popular trending /more/ outbrain taboola teaser recirc "
+    "readnext suggest similar mostread",
+    "advert": "advert /ad/ /ads/ adsense adbox sponsor promo commercial /dfp/ /gpt/",
+    "paging": "pagina /pager/ /paging/ /prev/ /next/ previous",
+    "tags": "/tag/ /tags/ tagcloud categor taxonomy keyword topics",
+    "form": "login search subscri newsletter signup register cookie consent gdpr modal popup "
+    "overlay paywall",
+    "byline": "byline author /meta/ metadata /date/ /time/ timestamp publish posted dateline "
+    "contributor",
+    "caption": "caption credit",
+    "media": "photo image gallery slide video media carousel player thumb",
+    "legal": "copyright legal disclaim license",
+    "title": "title headline",
+    "summary": "summary /lead/ /lede/ intro standfirst /deck/ excerpt descri abstract",
+    "content": "content article story /entry/ /post/ body /text/ /main/ prose hentry",
+    "list": "/list/ listing /item/ /items/ /link/ /links/ /feed/",
+    "print": "/print/ noprint /email/ /tool/ /tools/ feedback rating /vote/ permalink",
+    "quote": "quote",
+    "avatar": "avatar /icon/ /icons/ /logo/ emoji badge sprite",
+}
+TOPICS = tuple(_TOPICS)
+TOPIC_BITS = {topic: 1 << index for index, topic in enumerate(TOPICS)}
+HIDDEN = 1 << len(TOPICS)
+"""Bit of a class by which sites hide what is read out, or add what is no text, as line numbers."""
+_WHOLE_WORDS: dict[str, int] = {}
+_STEMS: dict[str, int] = {}
+for _topic, _words in _TOPICS.items():
+    for _word in _words.split():
+        (_WHOLE_WORDS if _word.startswith("/") else _STEMS)[_word.strip("/")] = TOPIC_BITS[_topic]
+_SHORTEST_STEM = min(map(len, _STEMS))
+_LONGEST_STEM = max(map(len, _STEMS))
+_LONGEST_WORD = 40
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 @lru_cache(maxsize=65_536)
-def is_unlikely(label: str) -> bool:
-    """Whether a class and id name boilerplate, and nothing says that content is meant."""
-    return _UNLIKELY.search(label) is not None and _LIKELY.search(label) is None
+def topics_of(label: str) -> int:
+    """The topics that the words of a class and id name, as bits of `TOPIC_BITS`.
+
+    `sideBar`, `side-bar` and `sidebar` are the same.
+    """
+    bits = HIDDEN if _HIDDEN_CLASS.search(label) else 0
+    for word in _WORD.findall(label):
+        bits |= _topics_of_word(word.lower())
+    return bits
 
 
-@lru_cache(maxsize=65_536)
-def is_likely(label: str) -> bool:
-    """Whether a class and id name the main content."""
-    return _LIKELY.search(label) is not None
+@lru_cache(maxsize=262_144)
+def _topics_of_word(word: str) -> int:
+    bits = _WHOLE_WORDS.get(word, 0)
+    if len(word) > _LONGEST_WORD:
+        return bits
+    for size in range(_SHORTEST_STEM, min(len(word), _LONGEST_STEM) + 1):
+        bits |= _STEMS.get(word[:size], 0) | _STEMS.get(word[-size:], 0)
+    return bits

@@ -147,7 +147,7 @@ class _DocumentsPart:
         )
         if isinstance(document, Drop):
             return document
-        scores: dict[str, float] = {}
+        scores = dict(document.scores)
         text = document.text
         for rule in (length_rule, language_rule, coherence_rule):
             verdict = rule(text, self.page_rules)
@@ -167,6 +167,9 @@ class _DocumentsPart:
         return document
 
     def judge_nodes(self, document: Document) -> Document:
+        for image in document.left_out:
+            self.part.came_in(document.source, "node")
+            self.part.drop(document.source, "node", document.id, image.url[:100], image.drop)
         seen: set[bytes] = set()
         kept: list[Segment] = []
         for segment in document.segments:

@@ -9,6 +9,17 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.page import Origin
+from schemas.verdict import Drop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """Which line of a text segment is a heading."""
+
+    line: int
+    """Number of the line in the segment's text, from 0."""
+    level: int
+    """1 (`h1`) to 6 (`h6`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +27,7 @@ class TextSegment:
     """Text between two images: one line per paragraph, heading, list item or table row."""
 
     text: str
+    headings: tuple[Heading, ...] = ()
     continues: bool = False
     """The first line goes on where the text before it left off: an image stands inside a line."""
 
@@ -45,11 +57,22 @@ class ImageSegment:
     width: int | None = None
     """Rendered width in CSS pixels, where the markup says so."""
     height: int | None = None
+    rule: str = ""
+    """The rule of extraction that took it for content: `figure`, `container`, `between`,
+    `og_image`; empty for a source that gives its images."""
     stored: StoredImage | None = None
     """Set once the image has been resolved and judged."""
 
 
 Segment = TextSegment | ImageSegment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutImage:
+    """An image among the content whose markup shows that it is no picture: for the ledger."""
+
+    url: str
+    drop: Drop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +86,17 @@ class Document:
     origin: Origin
     date: str = ""
     title: str = ""
+    author: str = ""
+    published: str = ""
+    """Day that the page says it was published, `YYYY-MM-DD`."""
+    language: str = ""
+    """Language that the page declares, as `en` or `pt-br`."""
+    comments: tuple[str, ...] = ()
+    """Readers' comments, a line or paragraph each, where the recipe asks for them."""
     scores: dict[str, float] = field(default_factory=dict)
     """Every number that a filter computed, under the rule's name: thresholds can be re-cut."""
+    left_out: tuple[LeftOutImage, ...] = ()
+    """Not stored with the document: its rows stand in the ledger."""
 
     @property
     def text(self) -> str:
@@ -91,13 +123,20 @@ def join_adjacent_text(segments: Iterator[Segment] | list[Segment]) -> tuple[Seg
                 continue
             if joined and isinstance(joined[-1], TextSegment):
                 before = joined[-1]
-                gap = " " if segment.continues else "\n"
-                joined[-1] = replace(before, text=f"{before.text}{gap}{segment.text}")
+                joined[-1] = _joined(before, segment)
                 continue
         joined.append(segment)
     return tuple(joined)
 
 
+def _joined(before: TextSegment, after: TextSegment) -> TextSegment:
+    gap = " " if after.continues else "\n"
+    first = before.text.count("\n") + (gap == "\n")
+    moved = tuple(Heading(line=h.line + first, level=h.level) for h in after.headings)
+    return replace(before, text=f"{before.text}{gap}{after.text}", headings=before.headings + moved)
+
+
+_HEADING = pa.struct([("line", pa.int32()), ("level", pa.int8())])
 _STORED = pa.struct(
     [
         ("tar", pa.int32()),
@@ -118,6 +157,10 @@ DOCUMENT_SCHEMA = pa.schema(
         ("length", pa.int64()),
         ("date", pa.string()),
         ("title", pa.string()),
+        ("author", pa.string()),
+        ("published", pa.string()),
+        ("language", pa.string()),
+        ("comments", pa.list_(pa.string())),
         ("scores", pa.map_(pa.string(), pa.float64())),
         (
             "segments",
@@ -127,11 +170,13 @@ DOCUMENT_SCHEMA = pa.schema(
                         ("type", pa.string()),
                         ("text", pa.string()),
                         ("continues", pa.bool_()),
+                        ("headings", pa.list_(_HEADING)),
                         ("url", pa.string()),
                         ("alt", pa.string()),
                         ("caption", pa.string()),
                         ("width", pa.int32()),
                         ("height", pa.int32()),
+                        ("rule", pa.string()),
                         ("stored", _STORED),
                     ]
                 )
@@ -152,6 +197,10 @@ def document_to_row(document: Document) -> dict[str, Any]:
         "length": document.origin.length,
         "date": document.date,
         "title": document.title,
+        "author": document.author,
+        "published": document.published,
+        "language": document.language,
+        "comments": list(document.comments),
         "scores": sorted(document.scores.items()),
         "segments": [_segment_to_row(s) for s in document.segments],
     }
@@ -159,7 +208,12 @@ def document_to_row(document: Document) -> dict[str, Any]:
 
 def _segment_to_row(segment: Segment) -> dict[str, Any]:
     if isinstance(segment, TextSegment):
-        return {"type": "text", "text": segment.text, "continues": segment.continues}
+        return {
+            "type": "text",
+            "text": segment.text,
+            "continues": segment.continues,
+            "headings": [{"line": h.line, "level": h.level} for h in segment.headings],
+        }
     row: dict[str, Any] = {
         "type": "image",
         "url": segment.url,
@@ -167,6 +221,7 @@ def _segment_to_row(segment: Segment) -> dict[str, Any]:
         "caption": segment.caption,
         "width": segment.width,
         "height": segment.height,
+        "rule": segment.rule,
     }
     if (stored := segment.stored) is not None:
         row["stored"] = {
@@ -188,6 +243,10 @@ def document_from_row(row: dict[str, Any]) -> Document:
         origin=Origin(warc_file=row["warc_file"], offset=row["offset"], length=row["length"]),
         date=row["date"],
         title=row["title"],
+        author=row["author"],
+        published=row["published"],
+        language=row["language"],
+        comments=tuple(row["comments"]),
         scores=dict(row["scores"]),
         segments=tuple(_segment_from_row(s) for s in row["segments"]),
     )
@@ -195,7 +254,11 @@ def document_from_row(row: dict[str, Any]) -> Document:
 
 def _segment_from_row(row: dict[str, Any]) -> Segment:
     if row["type"] == "text":
-        return TextSegment(text=row["text"], continues=row["continues"])
+        return TextSegment(
+            text=row["text"],
+            continues=row["continues"],
+            headings=tuple(Heading(**h) for h in row["headings"]),
+        )
     stored = row["stored"]
     return ImageSegment(
         url=row["url"],
@@ -203,24 +266,45 @@ def _segment_from_row(row: dict[str, Any]) -> Segment:
         caption=row["caption"],
         width=row["width"],
         height=row["height"],
+        rule=row["rule"],
         stored=None if stored is None else StoredImage(**stored),
     )
 
 
 def document_to_json(document: Document) -> dict[str, Any]:
     """The document as `curate extract` prints it, one JSON object a line."""
-    segments: list[dict[str, str]] = [
-        {"type": "text", "text": s.text}
-        if isinstance(s, TextSegment)
-        else {"type": "image", "url": s.url, "alt": s.alt, "caption": s.caption}
-        for s in document.segments
-    ]
     meta = {
         "source": document.source,
         "warc_file": document.origin.warc_file,
         "offset": document.origin.offset,
         "date": document.date,
         "title": document.title,
+        "author": document.author,
+        "published": document.published,
+        "language": document.language,
         "scores": document.scores,
     }
+    if document.comments:
+        meta["comments"] = list(document.comments)
+    segments = [_segment_to_json(segment) for segment in document.segments]
     return {"id": document.id, "url": document.url, "segments": segments, "meta": meta}
+
+
+def _segment_to_json(segment: Segment) -> dict[str, Any]:
+    if isinstance(segment, TextSegment):
+        shown: dict[str, Any] = {"type": "text", "text": segment.text}
+        if segment.headings:
+            shown["headings"] = [{"line": h.line, "level": h.level} for h in segment.headings]
+        return shown
+    shown = {
+        "type": "image",
+        "url": segment.url,
+        "alt": segment.alt,
+        "caption": segment.caption,
+        "rule": segment.rule,
+    }
+    if segment.width is not None:
+        shown["width"] = segment.width
+    if segment.height is not None:
+        shown["height"] = segment.height
+    return shown

@@ -152,8 +152,25 @@ class Filters(Section):
     pair: PairRules = PairRules()
 
 
-class ExtractionLimits(Section):
-    """Bounds on one record, each a rule with a ledger row."""
+class Extraction(Section):
+    """What is taken from a page, and bounds on one record (each a rule with a ledger row)."""
+
+    comments: bool = Field(
+        False, description="Keep readers' comments, apart from the text, in the document."
+    )
+    css_backgrounds: bool = Field(
+        False, description="Take `background-image` of inline styles for images of the page."
+    )
+    fallback: Literal["trafilatura"] | None = Field(
+        None,
+        description="Extractor to ask on pages that ours is unsure of (extra `fallback`).",
+    )
+    fallback_confidence: Ratio = Field(
+        0.75, description="Confidence below which it is asked (`extraction.confidence` of a page)."
+    )
+    og_image: bool = Field(
+        True, description="Take the page's `og:image` as lead image where the body shows none."
+    )
 
     max_record_bytes: int = Field(
         64 << 20, ge=1, description="Decoded bytes of one archive record."
@@ -161,8 +178,11 @@ class ExtractionLimits(Section):
     max_html_bytes: int = Field(16 << 20, ge=1, description="Bytes of one HTML page.")
     max_dom_depth: int = Field(2_000, ge=16, description="Nesting of elements.")
     max_dom_nodes: int = Field(1_000_000, ge=1, description="Elements and texts of a page.")
-    max_srcset_width: int = Field(
-        2_048, ge=1, description="Widest `srcset` candidate to take; the largest within it wins."
+    srcset_width: int = Field(
+        512,
+        ge=1,
+        description="Width in pixels to take from `srcset`: the narrowest candidate that has it, "
+        "else the widest (KOSMOS-1 trains at 224).",
     )
     max_data_uri_bytes: int = Field(2 << 20, ge=1, description="Length of a `data:` image.")
 
@@ -250,7 +270,7 @@ class Recipe(Section):
         min_length=1
     )
     filters: Filters = Filters()
-    extraction: ExtractionLimits = ExtractionLimits()
+    extraction: Extraction = Extraction()
     images: Images = Images()
     tokenization: Tokenization = Tokenization()
     seed: int = Field(0, description="Key of every hash that chooses.")

@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from extraction.charset import decode_html
+from extraction.charset import to_utf8
 
 GERMAN = "Grüße aus Köln, schöne Straßen und süße Äpfel überall in der großen Stadt. " * 4
 JAPANESE = "早朝の港はまだ静かです。起きているのはカモメだけです。" * 6
@@ -38,4 +38,4 @@ JAPANESE = "早朝の港はまだ静かです。起きているのはカモメ�
     ],
 )
 def test_decode(html: bytes, declared: str | None, expected: str) -> None:
-    assert decode_html(html, declared) == expected
+    assert to_utf8(html, declared).decode() == expected

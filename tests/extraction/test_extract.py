@@ -8,7 +8,7 @@ import pytest
 
 from extraction import extract
 from schemas.document import Document, ImageSegment, TextSegment
-from schemas.recipe import ExtractionLimits
+from schemas.recipe import Extraction
 from schemas.verdict import Drop
 
 URL = "http://site.test/dir/page.html"
@@ -200,14 +200,14 @@ def test_title_is_stored_and_not_mixed_in() -> None:
 @pytest.mark.parametrize(
     ("limits", "html", "rule"),
     [
-        (ExtractionLimits(max_html_bytes=10), b"<p>" + b"x" * 20, "page.html_bytes"),
-        (ExtractionLimits(max_dom_nodes=5), b"<b>" * 9, "page.dom_nodes"),
-        (ExtractionLimits(max_dom_depth=20), b"<div>" * 30, "page.dom_depth"),
-        (ExtractionLimits(), b"<div>" * 100_000, "page.dom_depth"),
-        (ExtractionLimits(), b"<div>" * 50_000 + b"</div>" * 50_000, "page.dom_depth"),
+        (Extraction(max_html_bytes=10), b"<p>" + b"x" * 20, "page.html_bytes"),
+        (Extraction(max_dom_nodes=5), b"<b>" * 9, "page.dom_nodes"),
+        (Extraction(max_dom_depth=20), b"<div>" * 30, "page.dom_depth"),
+        (Extraction(), b"<div>" * 100_000, "page.dom_depth"),
+        (Extraction(), b"<div>" * 50_000 + b"</div>" * 50_000, "page.dom_depth"),
     ],
 )
-def test_limits_are_rules(limits: ExtractionLimits, html: bytes, rule: str) -> None:
+def test_limits_are_rules(limits: Extraction, html: bytes, rule: str) -> None:
     started = time.monotonic()
     outcome = extract(html, URL, limits=limits)
     assert isinstance(outcome, Drop)

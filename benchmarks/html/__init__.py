@@ -1,0 +1,1 @@
+"""Comparison of HTML extractors, and training of ours."""

@@ -1,0 +1,119 @@
+"""Pages per CPU second of every extractor, ours by step, and peak memory."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from selectolax.lexbor import LexborHTMLParser
+
+from benchmarks.html.rivals import TEXT
+from benchmarks.plumbing import peak_megabytes
+from benchmarks.timing import compare
+from extraction import extract
+from extraction.charset import to_utf8
+from extraction.content import choose_content
+from extraction.features import block_features
+from extraction.metadata import read_metadata
+from extraction.model import load_model
+from extraction.walk import walk_blocks
+from filters.record import classify_record
+from schemas.page import Record
+from schemas.recipe import Extraction
+from sources.archive import read_archive
+
+_PAGES = 300
+_ROUNDS = 3
+
+
+def pages_of(warcs: list[Path]) -> list[Record]:
+    """At most `_PAGES` pages, evenly from all archives."""
+    records = [
+        item
+        for path in warcs
+        for item in read_archive(str(path), 64 << 20)
+        if isinstance(item, Record) and classify_record(item) == "page"
+    ]
+    return records[:: max(len(records) // _PAGES, 1)]
+
+
+def compare_speed(pages: list[Record]) -> None:
+    """Rates, as ratios to trafilatura's fastest setting."""
+    texts = [to_utf8(p.payload, p.charset).decode("utf-8", "replace") for p in pages]
+
+    def each(work: Callable[[str], object]) -> Callable[[], int]:
+        def go() -> int:
+            for text in texts:
+                work(text)
+            return len(texts)
+
+        return go
+
+    def ours() -> int:
+        for page in pages:
+            extract(page.payload, page.url, charset=page.charset)
+        return len(pages)
+
+    ours()
+    candidates = {name: each(work) for name, work in TEXT.items()}
+    candidates["curate, text and images"] = ours
+    candidates["parse alone (lexbor)"] = each(LexborHTMLParser)
+    compare(candidates, "pages", rounds=2)
+
+
+def time_by_step(pages: list[Record]) -> None:
+    """CPU milliseconds a page of every step of ours, best of some rounds for each page."""
+    options, model = Extraction(), load_model()
+    total: dict[str, float] = defaultdict(float)
+    for page in pages:
+        best: dict[str, float] = {}
+        for _ in range(_ROUNDS):
+            clock = _Clock(best)
+            html = to_utf8(page.payload, page.charset)
+            clock.tick("charset")
+            tree = LexborHTMLParser(html)
+            clock.tick("parse")
+            read_metadata(tree)
+            clock.tick("metadata")
+            if tree.root is None:
+                continue
+            walk = walk_blocks(tree.root, options)
+            clock.tick("walk")
+            texts = [block for block in walk.blocks if block.image is None]
+            if texts:
+                features = block_features(walk, texts)
+                clock.tick("features")
+                model.probabilities(features)
+                clock.tick("trees")
+            choose_content(walk, page.url, options, model)
+            clock.tick("features, trees and choice")
+            extract(page.payload, page.url, charset=page.charset)
+            clock.tick("all")
+        for step, seconds in best.items():
+            total[step] += seconds
+    for step, seconds in total.items():
+        print(f"{step:<28} {1000 * seconds / len(pages):6.2f}")
+
+
+def peak_of(name: str, warcs: list[Path]) -> float:
+    """Peak memory in MB of this process after one extractor has done all pages."""
+    for page in pages_of(warcs):
+        if name == "curate":
+            extract(page.payload, page.url, charset=page.charset)
+        elif name != "nothing":
+            TEXT[name](to_utf8(page.payload, page.charset).decode("utf-8", "replace"))
+    return peak_megabytes()
+
+
+class _Clock:
+    def __init__(self, best: dict[str, float]) -> None:
+        self.best = best
+        self.last = time.perf_counter()
+
+    def tick(self, step: str) -> None:
+        """Count the time since the last tick for a step, if it is the shortest yet."""
+        seconds = time.perf_counter() - self.last
+        self.best[step] = min(seconds, self.best.get(step, seconds))
+        self.last = time.perf_counter()

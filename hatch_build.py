@@ -1,0 +1,49 @@
+"""Build hook: compile the hot modules of `extraction/` with mypyc.
+
+They run for every node of every page, and take about half as long when they are compiled. The source
+stays what it is: where there is no C compiler it runs uncompiled, to the same result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from mypyc.build import mypycify
+from setuptools import Distribution
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError, PlatformError
+
+COMPILED = tuple(f"extraction/{name}.py" for name in ("content", "images", "markup", "walk"))
+
+
+class CompileHook(BuildHookInterface):
+    """Leaves the compiled modules beside their sources, and in the wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        with contextlib.chdir(self.root):
+            try:
+                _compile(Path(self.directory, "mypyc"))
+            except (CompileError, LinkError, PlatformError) as error:
+                self.app.display_warning(f"{', '.join(COMPILED)} run uncompiled, slower: {error}")
+                return
+        build_data["artifacts"] += [f"{Path(name).with_suffix('')}*.so" for name in COMPILED]
+        build_data["infer_tag"] = True
+        build_data["pure_python"] = False
+
+
+def _compile(scratch: Path) -> None:
+    os.environ.setdefault("MYPYPATH", os.getcwd())
+    options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent", *COMPILED]
+    modules = mypycify(options, target_dir=str(scratch), opt_level="3", separate=True)
+    command = build_ext(Distribution({"name": "curate", "ext_modules": modules}))
+    command.inplace = True
+    command.build_temp = str(scratch)
+    command.finalize_options()
+    # Compiler output would end among the installer's own.
+    with contextlib.redirect_stdout(sys.stderr):
+        command.run()
