@@ -1,7 +1,7 @@
 """Build hook: compile the hot modules of `extraction/` with mypyc.
 
-They run for every node of every page, and take about half as long when they are compiled. The source
-stays what it is: where there is no C compiler it runs uncompiled, to the same result.
+They run for every node of every page, and take about half as long compiled. Where there is no C
+compiler they run uncompiled, to the same result.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.html.pages import pages_of
 from benchmarks.html.quality import compare_quality
-from benchmarks.html.speed import compare_speed, pages_of, peak_of, time_by_step
+from benchmarks.html.speed import compare_speed, peak_of, time_by_step
 
 
 def run(warcs: list[Path]) -> None:

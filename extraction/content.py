@@ -27,6 +27,8 @@ MOST_CERTAIN = 500
 MAX_CAPTION_WORDS = 80
 MAX_STRANGE_WORDS = 40
 """Words that are not content around an image above which the image is not looked for further up."""
+MAX_WORDS_TO_END = 120
+"""Likewise, from the last chosen text to a figure or media element after it."""
 
 _CAPTION = TOPIC_BITS["caption"]
 _BYLINE = TOPIC_BITS["byline"]
@@ -119,7 +121,7 @@ def _best_threshold(
 
 
 def _without_empty_headings(blocks: list[Block]) -> list[Block]:
-    """Leave out headings that head nothing: at the end, or before one of the same rank or higher."""
+    """Leave out headings that head nothing: the last, or before one of the same rank or higher."""
     kept: list[Block] = []
     following = "h0"
     for block in reversed(blocks):
@@ -219,6 +221,9 @@ class _Surroundings:
         self.kept = [0]
         for block in walk.blocks:
             size = count.get(id(block), 0)
+            if block.tag == "pre" and id(block) not in chosen:
+                # Code that was not chosen is still no menu and no teaser.
+                size = 0
             self.words.append(self.words[-1] + size)
             self.kept.append(self.kept[-1] + (size if id(block) in chosen else 0))
         self.is_image = [block.image is not None for block in walk.blocks]
@@ -258,16 +263,17 @@ class _Surroundings:
         if self.first_chosen < index < self.last_chosen:
             return "figure" if in_figure else "between"
         strange = self.words[-1] - self.kept[-1]
-        if not in_figure and strange > 2 * MAX_STRANGE_WORDS:
-            if walk.tag(container) in ("body", "html"):
-                return ""
-        if element is not None and element.links_away:
+        is_page = walk.tag(container) in ("body", "html")
+        if is_page and not in_figure and strange > 2 * MAX_STRANGE_WORDS:
+            return ""
+        if element is None or element.links_away or (element.is_gif and not in_figure):
             return ""
         if index < self.first_chosen:
             apart = self.words[self.first_chosen] - self.words[index]
             return "lead" if apart <= 2 * MAX_STRANGE_WORDS else ""
         apart = self.words[index] - self.words[self.last_chosen + 1]
-        return "end" if apart <= 2 * MAX_STRANGE_WORDS else ""
+        far = MAX_WORDS_TO_END if in_figure or topics & _SHOWS else MAX_STRANGE_WORDS
+        return "end" if apart <= 2 * far else ""
 
     def _shown(self, index: int, block: Block) -> str:
         """Whether an image among other text is content all the same, and by which rule.
@@ -278,7 +284,8 @@ class _Surroundings:
         element = block.image
         if element is None or element.links_away:
             return ""
-        if not self.first_chosen < index < self.last_chosen:
+        apart = self.words[index] - self.words[self.last_chosen + 1]
+        if index < self.first_chosen or apart > 2 * MAX_WORDS_TO_END:
             return ""
         if element.in_figure and element.caption:
             return "figure"
@@ -288,9 +295,9 @@ class _Surroundings:
             return ""
         for step in (-1, 1):
             place = index + step
-            while self.is_image[place]:
+            while 0 <= place < len(self.is_image) and self.is_image[place]:
                 place += step
-            if self.is_chosen[place]:
+            if 0 <= place < len(self.is_image) and self.is_chosen[place]:
                 return "beside"
         return ""
 

@@ -111,9 +111,9 @@ def _segments(
     content: Content, metadata: Metadata, base: str, options: Extraction
 ) -> tuple[Segment, ...]:
     segments: list[Segment] = []
-    if options.og_image and not content.pictures and metadata.image:
-        if url := resolve(base, metadata.image):
-            segments.append(ImageSegment(url=url, rule="og_image"))
+    lead = metadata.image if options.og_image and not content.pictures else ""
+    if lead and (url := resolve(base, lead)):
+        segments.append(ImageSegment(url=url, rule="og_image"))
     lines: list[Block] = []
     for block in content.blocks:
         if block.image is None:

@@ -52,7 +52,7 @@ _AVATAR = re.compile(
 )
 _ICON = re.compile(
     r"(?:^|[\s/._-])(?:icons?|ico|favicon|sprites?|bullet|smil(?:ies|ey)|emoji|emoticons?|spin(?:ner)?|"
-    r"btn|feed-icon|divider|separator|valid-x?html|logo\w*)(?:[\s/._\d-]|$)|"
+    r"btn|feed-icon|divider|separator|subscribe|valid-x?html|logo\w*)(?:[\s/._\d-]|$)|"
     r"^(?:note|tip|warning|caution|important|prev|next|home|up|arrow|print|email|rss|share)\.\w+$",
     re.IGNORECASE,
 )
@@ -71,6 +71,11 @@ class ImageElement:
     in_noscript: bool
     is_background: bool
     caption: str = ""
+
+    @property
+    def is_gif(self) -> bool:
+        """Whether it is a GIF file, which outside of text and figures decorates the page."""
+        return (self.attributes.get("src") or "").split("?", 1)[0].lower().endswith(".gif")
 
     @property
     def links_away(self) -> bool:

@@ -79,7 +79,7 @@ def read_metadata(tree: LexborHTMLParser) -> Metadata:
 
 
 def iso_day(text: str) -> str:
-    """The day that a date in ISO 8601 or RFC 2822 names, as `YYYY-MM-DD`; empty for anything else."""
+    """The day of a date in ISO 8601 or RFC 2822, as `YYYY-MM-DD`; empty for anything else."""
     if match := _ISO_DATE.match(text):
         return "-".join(match.groups())
     try:

@@ -100,7 +100,7 @@ def load_model() -> BlockModel:
 
 
 def parse_model(given: dict[str, Any]) -> BlockModel:
-    """The model that a model file's JSON holds: `features`, `bias`, and `asks` and `leaves` a tree."""
+    """The model in a model file: `features`, `bias`, and `asks` and `leaves` of each tree."""
     features = tuple(given["features"])
     return BlockModel(
         features,

@@ -11,7 +11,13 @@ from PIL import Image, ImageDraw
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+import extraction
 from tokenization.train import train_model
+
+for _compiled in Path(extraction.__file__).parent.glob("*.so"):
+    _source = _compiled.with_name(f"{_compiled.name.split('.')[0].removesuffix('__mypyc')}.py")
+    if _source.stat().st_mtime > _compiled.stat().st_mtime:
+        pytest.exit(f"{_compiled.name} is older than {_source.name}: run `make setup`", 2)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_shared_data = pytest.mark.skipif(

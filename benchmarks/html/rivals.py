@@ -15,8 +15,9 @@ from resiliparse.extract.html2text import extract_plain_text
 from benchmarks.html.gold import image_name
 from benchmarks.html.obelics_style import simplified_page
 
-# Readability logs the traces of pages that it gives up on; they are counted as empty here.
-logging.getLogger("readability.readability").setLevel(logging.CRITICAL)
+# Pages that these give up on are counted as empty here, and not told one by one.
+for _name in ("readability.readability", "trafilatura"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 def _trafilatura_fast(html: str) -> str:
@@ -44,7 +45,12 @@ def _readability(html: str) -> str:
 
 
 def _justext(html: str) -> str:
-    paragraphs = justext.justext(html.encode(), justext.get_stoplist("English"), encoding="utf-8")
+    try:
+        paragraphs = justext.justext(
+            html.encode(), justext.get_stoplist("English"), encoding="utf-8"
+        )
+    except ValueError:
+        return ""
     return "\n".join(p.text for p in paragraphs if not p.is_boilerplate)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser
 
+from benchmarks.html.pages import pages_of
 from benchmarks.html.rivals import TEXT
 from benchmarks.plumbing import peak_megabytes
 from benchmarks.timing import compare
@@ -19,24 +20,10 @@ from extraction.features import block_features
 from extraction.metadata import read_metadata
 from extraction.model import load_model
 from extraction.walk import walk_blocks
-from filters.record import classify_record
 from schemas.page import Record
 from schemas.recipe import Extraction
-from sources.archive import read_archive
 
-_PAGES = 300
 _ROUNDS = 3
-
-
-def pages_of(warcs: list[Path]) -> list[Record]:
-    """At most `_PAGES` pages, evenly from all archives."""
-    records = [
-        item
-        for path in warcs
-        for item in read_archive(str(path), 64 << 20)
-        if isinstance(item, Record) and classify_record(item) == "page"
-    ]
-    return records[:: max(len(records) // _PAGES, 1)]
 
 
 def compare_speed(pages: list[Record]) -> None:

@@ -173,7 +173,13 @@ def test_extract_reads_an_html_file(curate: Curate, tmp_path: Path) -> None:
     (line,) = curate("extract", page, "--url", "http://h.test/d/").stdout.strip().split("\n")
     assert json.loads(line)["segments"] == [
         {"type": "text", "text": "Some words."},
-        {"type": "image", "url": "http://h.test/d/a.png", "alt": "A", "caption": ""},
+        {
+            "type": "image",
+            "url": "http://h.test/d/a.png",
+            "alt": "A",
+            "caption": "",
+            "rule": "end",
+        },
     ]
 
 

@@ -10,9 +10,11 @@ from extraction import extract
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.recipe import Extraction
 from schemas.verdict import Drop
+from tests.extraction.test_golden import GOLDEN, extracted
 
 URL = "http://site.test/dir/page.html"
 LONG = "This paragraph is long enough to read like the prose of an article, with a full stop."
+IMG = "http://site.test/dir/i.png"
 MORE = "And here is another one, which says a little more about the very same quiet subject."
 
 
@@ -30,103 +32,17 @@ def segments(body: str, head: str = "") -> list[str]:
     return shown
 
 
-IMG = "http://site.test/dir/i.png"
-
-GOLDEN = [
-    ("reading order", f"<p>{LONG}</p><img src=i.png><p>{MORE}</p>", [LONG, f"[{IMG}]", MORE]),
+CASES = [
     (
-        "an image inside a paragraph",
-        f"<p>{LONG} <img src=i.png alt='A cat'> {MORE}</p>",
-        [LONG, f"[{IMG}|A cat]", MORE],
-    ),
-    (
-        "a figure keeps its caption, and the text does not repeat it",
-        f"<p>{LONG}</p><figure><img src=i.png alt=Cat><figcaption>My <b>cat</b>.</figcaption>"
-        f"</figure><p>{MORE}</p>",
-        [LONG, f"[{IMG}|Cat|My cat.]", MORE],
-    ),
-    (
-        "a figure without an image keeps its caption as text",
-        f"<p>{LONG}</p><figure><pre>x = 1</pre><figcaption>Listing one.</figcaption></figure>",
-        [LONG, "x = 1", "Listing one."],
-    ),
-    (
-        "headings, lists and breaks are lines",
-        f"<h2>Title</h2><p>{LONG}</p><ul><li>one</li><li>two<ul><li>deep</li></ul></li></ul>"
-        f"<ol><li>first</li><li>second</li></ol><p>{MORE}<br>After the break.</p>",
-        [
-            "Title",
-            LONG,
-            "- one",
-            "- two",
-            "- deep",
-            "1. first",
-            "2. second",
-            MORE,
-            "After the break.",
-        ],
-    ),
-    (
-        "a table row is a line",
-        f"<p>{LONG}</p><table><tr><th>Name</th><th>Size</th></tr><tr><td>a</td><td>1</td></tr>"
-        f"</table><p>{MORE}</p>",
-        [LONG, "Name | Size", "a | 1", MORE],
-    ),
-    (
-        "preformatted text is kept as it stands",
-        f"<p>{LONG}</p><pre>def f():\n    return  1</pre><p>{MORE}</p>",
-        [LONG, "def f():", "    return  1", MORE],
+        "a page of nothing but content needs no structure",
+        f"<p>{LONG}</p><img src=i.png><p>{MORE}</p>",
+        [LONG, f"[{IMG}]", MORE],
     ),
     (
         "boilerplate goes",
-        f"<nav><a href=/>Home</a></nav><div class='sidebar'><p>{MORE}</p></div><article><p>{LONG}"
-        "</p></article><footer>Copyright</footer><script>var a;</script><style>p{}</style>",
-        [LONG],
-    ),
-    (
-        "hidden text goes",
-        f"<p>{LONG}</p><p hidden>{MORE}</p><div style='display: none'>{MORE}</div>"
-        f"<p aria-hidden=true>{MORE}</p>",
-        [LONG],
-    ),
-    (
-        "runs of links go, a link in a sentence stays",
-        f"<p>{LONG} <a href=x>A link</a> in it.</p><ul><li><a href=a>Go here</a></li>"
-        "<li><a href=b>Go there</a></li></ul>",
-        [f"{LONG} A link in it."],
-    ),
-    (
-        "an empty list item and stray punctuation say nothing",
-        f"<p>{LONG}</p><ul><li></li><li><img src=i.png></li></ul><ol>{'<li> </li>' * 12}</ol>"
-        "<p><img src=i.png>,</p><p>★</p><p>7</p>",
-        [LONG, f"[{IMG}]", f"[{IMG}]", "★", "7"],
-    ),
-    (
-        "the largest candidate of srcset within the limit wins",
-        f"<p>{LONG}</p><img src=s.png srcset='a.png 400w, b.png 1200w, c.png 9000w'>",
-        [LONG, "[http://site.test/dir/b.png]"],
-    ),
-    (
-        "commas in srcset addresses",
-        f"<p>{LONG}</p><img srcset='/w_100,h_50/a.png 100w, /w_200,h_100/a.png 200w'>",
-        [LONG, "[http://site.test/w_200,h_100/a.png]"],
-    ),
-    (
-        "picture takes a raster source over the fallback",
-        f"<p>{LONG}</p><picture><source type=image/svg+xml srcset=v.svg><source "
-        "type=image/webp srcset='p.webp 800w'><img src=f.jpg alt=P></picture>",
-        [LONG, "[http://site.test/dir/p.webp|P]"],
-    ),
-    (
-        "lazy loading",
-        f"<p>{LONG}</p><img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' data-src=/l.jpg>",
-        [LONG, "[http://site.test/l.jpg]"],
-    ),
-    (
-        "a noscript fallback counts, and is not doubled",
-        f"<p>{LONG}</p><img class=lazy data-src=/l.jpg><noscript><img src=/l.jpg></noscript>"
-        f"<p>{MORE}</p><noscript><img src=/n.jpg></noscript>",
-        [LONG, "[http://site.test/l.jpg]", MORE, "[http://site.test/n.jpg]"],
+        f"<nav><a href=/>Home</a></nav><article><p>{LONG}</p><p>{MORE}</p></article>"
+        "<footer>Copyright</footer><script>var a;</script><style>p{}</style>",
+        [LONG, MORE],
     ),
     (
         "addresses that lead nowhere are no images",
@@ -135,10 +51,10 @@ GOLDEN = [
     ),
     (
         "addresses are resolved as browsers do",
-        f"<p>{LONG}</p><img src='../up.png'><img src='//cdn.test/a b.png#x'><img src='?q=1'>",
+        f"<p>{LONG}</p><img src='../over.png'><img src='//cdn.test/a b.png#x'><img src='?q=1'>",
         [
             LONG,
-            "[http://site.test/up.png]",
+            "[http://site.test/over.png]",
             "[http://cdn.test/a%20b.png]",
             "[http://site.test/dir/page.html?q=1]",
         ],
@@ -146,8 +62,8 @@ GOLDEN = [
 ]
 
 
-@pytest.mark.parametrize(("body", "expected"), [g[1:] for g in GOLDEN], ids=[g[0] for g in GOLDEN])
-def test_golden(body: str, expected: list[str]) -> None:
+@pytest.mark.parametrize(("body", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_extract(body: str, expected: list[str]) -> None:
     assert segments(body) == expected
 
 
@@ -191,10 +107,71 @@ def test_rendered_size_is_kept() -> None:
     assert (first.width, first.height, second.width, second.height) == (30, 40, 50, None)
 
 
-def test_title_is_stored_and_not_mixed_in() -> None:
-    document = extract(f"<title> A\n title </title><p>{LONG}</p>".encode(), URL)
+def test_metadata_is_stored_and_not_mixed_in() -> None:
+    head = (
+        "<title> A\n title </title><meta name=author content='Ann Archer'>"
+        "<meta property='article:published_time' content='2021-03-04T05:06:07Z'>"
+    )
+    html = f"<html lang=en-GB><head>{head}</head><body><p>{LONG}</p></body></html>"
+    document = extract(html.encode(), URL)
     assert isinstance(document, Document)
     assert (document.title, document.text) == ("A title", LONG)
+    assert (document.author, document.published) == ("Ann Archer", "2021-03-04")
+    assert document.language == "en-gb"
+
+
+def test_comments_are_apart_and_only_on_request() -> None:
+    part = GOLDEN.joinpath("comments.html").read_text(encoding="utf-8")
+    assert extracted(part).comments == ()
+    document = extracted(part, Extraction(comments=True))
+    told = "I was there that winter and remember the carts on the ice very well."
+    assert told in document.text + "\n".join(document.comments)
+    assert told in "\n".join(document.comments)
+    assert told not in document.text
+
+
+def test_css_backgrounds_are_images_on_request() -> None:
+    part = GOLDEN.joinpath("css_background.html").read_text(encoding="utf-8")
+    document = extracted(part, Extraction(css_backgrounds=True))
+    assert [image.url for image in document.images] == ["http://site.test/dir/backdrop.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "expected"),
+    [
+        (f"<p>{LONG}</p>", Extraction(), [("http://site.test/og.jpg", "og_image")]),
+        (f"<p>{LONG}</p><img src=i.png>", Extraction(), [(IMG, "end")]),
+        (f"<p>{LONG}</p>", Extraction(og_image=False), []),
+    ],
+)
+def test_the_lead_image_of_the_head_is_for_bodies_without_images(
+    body: str, options: Extraction, expected: list[tuple[str, str]]
+) -> None:
+    html = f"<head><meta property=og:image content=/og.jpg></head><body>{body}</body>"
+    document = extract(html.encode(), URL, limits=options)
+    assert isinstance(document, Document)
+    assert [(image.url, image.rule) for image in document.images] == expected
+
+
+def test_images_that_are_no_pictures_are_told_with_the_rule_that_saw_it() -> None:
+    document = extracted(GOLDEN.joinpath("no_pictures.html").read_text(encoding="utf-8"))
+    assert [(left.url.rsplit("/", 1)[-1], left.drop.rule) for left in document.left_out] == [
+        ("beacon.gif", "image.tracking_pixel"),
+        ("smiley.gif", "image.icon"),
+        ("ann.jpg", "image.avatar"),
+        ("i.png", "image.icon"),
+    ]
+
+
+def test_the_fallback_decides_where_the_model_is_unsure() -> None:
+    pytest.importorskip("trafilatura", reason="needs the extra `fallback`")
+    part = f"<p>{LONG}</p><img src=i.png><p>{MORE}</p>"
+    sure = extracted(part, Extraction(fallback="trafilatura", fallback_confidence=0))
+    asked = extracted(part, Extraction(fallback="trafilatura", fallback_confidence=1))
+    assert sure == extracted(part)
+    assert asked.scores["extraction.confidence"] == sure.scores["extraction.confidence"]
+    assert LONG in asked.text
+    assert [image.url for image in asked.images] == [IMG]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +182,8 @@ def test_title_is_stored_and_not_mixed_in() -> None:
         (Extraction(max_dom_depth=20), b"<div>" * 30, "page.dom_depth"),
         (Extraction(), b"<div>" * 100_000, "page.dom_depth"),
         (Extraction(), b"<div>" * 50_000 + b"</div>" * 50_000, "page.dom_depth"),
+        (Extraction(), b"<b>x" * 100_000, "page.dom_depth"),
+        (Extraction(), b"<p>word " * (50 << 17), "page.html_bytes"),
     ],
 )
 def test_limits_are_rules(limits: Extraction, html: bytes, rule: str) -> None:
