@@ -96,8 +96,15 @@ def _precisions_and_recalls(
 def _f1(
     precisions: npt.NDArray[np.float64], recalls: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    precision, recall = np.nanmean(precisions, axis=-1), np.nanmean(recalls, axis=-1)
-    return np.asarray(2 * precision * recall / (precision + recall))
+    precision, recall = _mean_of_known(precisions), _mean_of_known(recalls)
+    total = precision + recall
+    return np.asarray(2 * precision * recall / np.where(total > 0, total, 1))
+
+
+def _mean_of_known(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=-1), 1)
+    return np.asarray(np.where(known, values, 0).sum(axis=-1) / count)
 
 
 def _shingles(text: str) -> Counter[tuple[str, ...]]:
