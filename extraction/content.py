@@ -215,7 +215,6 @@ class _Surroundings:
         chosen: set[int],
     ) -> None:
         self.walk = walk
-        self.chosen = chosen
         count = {id(block): n for block, n in zip(texts, words.tolist(), strict=True)}
         self.words = [0]
         self.kept = [0]

@@ -69,7 +69,6 @@ class ImageElement:
     """`href` of the link around it; None without one."""
     in_figure: bool
     in_noscript: bool
-    is_background: bool
     caption: str = ""
 
     @property

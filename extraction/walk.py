@@ -380,9 +380,7 @@ class _Walker:
             if self.links:
                 self.linked += len(text)
 
-    def add_image(
-        self, attributes: Mapping[str, str | None], *, is_background: bool = False
-    ) -> None:
+    def add_image(self, attributes: Mapping[str, str | None]) -> None:
         link = None
         if self.links:
             for element, tag, _ in self.open_elements:
@@ -395,13 +393,12 @@ class _Walker:
             link=link,
             in_figure=bool(self.figures),
             in_noscript=bool(self.noscript),
-            is_background=is_background,
         )
         self.blocks.append(Block(self.container, tag="img", image=image))
 
     def add_background(self, style: str) -> None:
         if address := background_address(style):
-            self.add_image({"src": address}, is_background=True)
+            self.add_image({"src": address})
 
     def end_line(self) -> None:
         """Close the current block at the edge of an element that stands on lines of its own."""

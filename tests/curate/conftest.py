@@ -43,7 +43,7 @@ def crawl(part: int) -> list[Response]:
         image(f"/i/{base}broken.png", picture()[:200]),
         image(f"/i/{base}noai.png", picture(), **{"X-Robots-Tag": "noai"}),
         page_with(base, good[:7]),
-        page_with(base + 1, good[:2]),
+        page_with(base + 1, [*good[:2], "/smilies/smiley.png"]),
         page_with(
             base + 2, [good[0], good[0], f"/i/{base}tiny.png", f"/i/{base}flat.png", good[3]]
         ),

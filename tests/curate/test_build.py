@@ -65,6 +65,7 @@ def test_every_rule_that_the_crawl_breaks_is_in_the_ledger(run_folder: Path) -> 
         "page.no_image",
         "consent.header",
         "node.repeated",
+        "image.icon",
         "image.min_side",
         "image.single_color",
         "image.undecodable",

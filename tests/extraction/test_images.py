@@ -2,23 +2,27 @@ from __future__ import annotations
 
 import pytest
 
-from extraction.images import ImageElement, picture_of
+from extraction.images import ImageElement, Picture, picture_of
 from schemas.recipe import Extraction
 
 BASE = "http://site.test/dir/"
 
 
-def junk(address: str, **attributes: str) -> str:
+def picture(attributes: dict[str, str], options: Extraction) -> Picture | None:
     element = ImageElement(
-        attributes={"src": address} | {k.rstrip("_"): v for k, v in attributes.items()},
+        attributes=attributes,
         sources=(),
         link=None,
         in_figure=False,
         in_noscript=False,
-        is_background=False,
     )
-    picture = picture_of(element, BASE, Extraction())
-    return "no image" if picture is None else picture.junk
+    return picture_of(element, BASE, options)
+
+
+def junk(address: str, **attributes: str) -> str:
+    given = {"src": address} | {name.rstrip("_"): value for name, value in attributes.items()}
+    shown = picture(given, Extraction())
+    return "no image" if shown is None else shown.junk
 
 
 @pytest.mark.parametrize(
@@ -60,14 +64,6 @@ def test_what_is_no_picture_is_known_from_markup(
     ],
 )
 def test_the_narrowest_candidate_that_is_wide_enough_wins(srcset: str, expected: str) -> None:
-    element = ImageElement(
-        attributes={"src": "s.jpg", "srcset": srcset},
-        sources=(),
-        link=None,
-        in_figure=False,
-        in_noscript=False,
-        is_background=False,
-    )
-    picture = picture_of(element, BASE, Extraction(srcset_width=500))
-    assert picture is not None
-    assert picture.url == BASE + expected
+    shown = picture({"src": "s.jpg", "srcset": srcset}, Extraction(srcset_width=500))
+    assert shown is not None
+    assert shown.url == BASE + expected
