@@ -24,6 +24,8 @@ CERTAIN = 1_000
 """Probabilities are in thousandths."""
 
 
+BLOCKS_AT_ONCE = 4_096
+"""Blocks whose answers are held at once: some tens of megabytes."""
 MAX_DEPTH = 8
 """Questions a tree: the place of a leaf is a byte."""
 
@@ -81,14 +83,21 @@ class BlockModel:
         """
         if features.names != self.features:
             raise ValueError(f"the model was trained on {self.features} (got {features.names})")
-        answers = (features.values[self._rows] > self._borders).view(np.uint8)
+        odds = [
+            self._log_odds(features.values[:, start : start + BLOCKS_AT_ONCE])
+            for start in range(0, features.values.shape[1], BLOCKS_AT_ONCE)
+        ]
+        # Rounded, so that the last bits of `exp`, which differ among machines, play no part.
+        certain = np.rint(CERTAIN / (1 + np.exp(-np.concatenate(odds) / LEAF_SCALE)))
+        return np.asarray(certain, dtype=np.int64)
+
+    def _log_odds(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        answers = (values[self._rows] > self._borders).view(np.uint8)
         leaf = answers[self._answers[0]]
         for level in range(1, self.depth):
             leaf |= answers[self._answers[level]] << np.uint8(level)
-        odds = self._leaves[leaf + self._offsets].sum(axis=0) + self.bias
-        # Rounded, so that the last bits of `exp`, which differ among machines, play no part.
-        certain = np.rint(CERTAIN / (1 + np.exp(-odds / LEAF_SCALE)))
-        return np.asarray(certain, dtype=np.int64)
+        odds = self._leaves[leaf + self._offsets].sum(axis=0, dtype=np.int64) + self.bias
+        return np.asarray(odds)
 
 
 @cache

@@ -177,7 +177,7 @@ class Extraction(Section):
     )
     max_html_bytes: int = Field(16 << 20, ge=1, description="Bytes of one HTML page.")
     max_dom_depth: int = Field(2_000, ge=16, description="Nesting of elements.")
-    max_dom_nodes: int = Field(1_000_000, ge=1, description="Elements and texts of a page.")
+    max_dom_nodes: int = Field(250_000, ge=1, description="Elements and texts of a page.")
     srcset_width: int = Field(
         512,
         ge=1,

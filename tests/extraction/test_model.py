@@ -39,6 +39,14 @@ def test_a_block_is_judged_alike_in_any_company(rows: list[tuple[float, float]])
     assert together == [model.probabilities(features(row)).item() for row in rows]
 
 
+def test_a_huge_page_is_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = BlockModel(NAMES, 7, [[("length", 50.0)], [("links", 0.5)]], [[-9000, 9000], [500, 0]])
+    rows = features(*((float(i), i / 100) for i in range(100)))
+    whole = model.probabilities(rows).tolist()
+    monkeypatch.setattr("extraction.model.BLOCKS_AT_ONCE", 7)
+    assert model.probabilities(rows).tolist() == whole
+
+
 def test_other_features_than_trained_on_are_refused() -> None:
     model = BlockModel(("links", "length"), 0, [[("links", 0.5)]], [[0, 1]])
     with pytest.raises(ValueError, match="trained on"):
