@@ -5,12 +5,14 @@ Its text decides which blocks are content; reading order, headings, tables and i
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 
 from extraction.walk import Block
 from schemas.errors import CurateError
 
 EXTRA = "fallback"
+_LIST_MARKER = re.compile(r"^ *(?:-|\d+\.) ")
 
 
 def require_fallback() -> None:
@@ -43,4 +45,4 @@ def blocks_by_trafilatura(html: bytes, texts: list[Block]) -> set[int]:
 
 def _plain(text: str) -> str:
     """A block without what the walk added to it: list markers and cell separators."""
-    return text.lstrip(" -").replace(" | ", " ")
+    return _LIST_MARKER.sub("", text).replace(" | ", " ")
