@@ -86,20 +86,20 @@ def choose_content(
     else:
         words = np.zeros(0, dtype=np.int64)
         chosen = set()
-    captioned = _attach_captions(walk, chosen)
     surroundings = _Surroundings(walk, texts, words, chosen)
     for index, block in enumerate(blocks):
         if block.image is None:
-            if id(block) in chosen and id(block) not in captioned:
+            if id(block) in chosen:
                 content.blocks.append(block)
-            elif (
-                options.comments and id(block) not in captioned and surroundings.in_comments(block)
-            ):
+            elif options.comments and surroundings.in_comments(block):
                 content.comments.append(block.text)
             continue
         if (rule := surroundings.keeps(index, block)) and chosen:
             _take_image(content, block, block.image, rule, base, options)
-    content.blocks = _without_empty_headings(content.blocks)
+    captioned = _attach_captions(walk, content.pictures)
+    content.blocks = _without_empty_headings(
+        [block for block in content.blocks if id(block) not in captioned]
+    )
     return content
 
 
@@ -134,8 +134,8 @@ def _without_empty_headings(blocks: list[Block]) -> list[Block]:
     return kept
 
 
-def _attach_captions(walk: Walk, chosen: set[int]) -> set[int]:
-    """Give text whose class says `caption` to the image beside it; the blocks that went so."""
+def _attach_captions(walk: Walk, pictures: dict[int, tuple[Picture, str]]) -> set[int]:
+    """Give text whose class says `caption` to the kept image beside it; the blocks that went so."""
     gone: set[int] = set()
     blocks = walk.blocks
     for index, block in enumerate(blocks):
@@ -145,7 +145,9 @@ def _attach_captions(walk: Walk, chosen: set[int]) -> set[int]:
             if not 0 <= neighbour < len(blocks):
                 continue
             image = blocks[neighbour].image
-            if image is not None and not image.caption and _near(walk, block, blocks[neighbour]):
+            if image is None or id(blocks[neighbour]) not in pictures:
+                continue
+            if not image.caption and _near(walk, block, blocks[neighbour]):
                 image.caption = block.text
                 gone.add(id(block))
                 break
