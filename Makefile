@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # Compiled by hatch_build.py when the project is installed, so a change installs it anew.
-COMPILED := $(addprefix extraction/,content.py images.py markup.py walk.py)
+COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: setup demo test lint bench bench-extraction train-extraction lock clean

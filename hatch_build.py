@@ -18,7 +18,10 @@ from setuptools import Distribution
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError, PlatformError
 
-COMPILED = tuple(f"extraction/{name}.py" for name in ("content", "images", "markup", "walk"))
+COMPILED = tuple(
+    f"extraction/{name}.py"
+    for name in ("content", "features", "images", "markup", "metadata", "walk")
+)
 
 
 class CompileHook(BuildHookInterface):

@@ -24,6 +24,8 @@ from schemas.verdict import Drop
 LEAST_CERTAIN = 250
 MOST_CERTAIN = 500
 """Bounds on the probability, in thousandths, from which a block counts as content."""
+LEAST_CERTAIN_TITLE = 150
+"""Likewise for an `h1` right before content."""
 MAX_CAPTION_WORDS = 80
 MAX_STRANGE_WORDS = 40
 """Words that are not content around an image above which the image is not looked for further up."""
@@ -80,7 +82,7 @@ def choose_content(
         certain = model.probabilities(features)
         words = np.rint(2 * features.words).astype(np.int64)
         threshold, content.confidence = _best_threshold(certain, words)
-        chosen = {id(b) for b, p in zip(texts, certain.tolist(), strict=True) if p >= threshold}
+        chosen = _choose(texts, certain.tolist(), threshold)
         if fallback is not None and content.confidence < options.fallback_confidence:
             chosen = fallback(texts) or chosen
     else:
@@ -101,6 +103,15 @@ def choose_content(
         [block for block in content.blocks if id(block) not in captioned]
     )
     return content
+
+
+def _choose(texts: list[Block], certain: list[int], threshold: int) -> set[int]:
+    """`id()` of the blocks from the threshold up, and of a likely title right before one."""
+    chosen = {id(b) for b, p in zip(texts, certain, strict=True) if p >= threshold}
+    for title, after, p in zip(texts, texts[1:], certain, strict=False):
+        if title.tag == "h1" and id(after) in chosen and p >= LEAST_CERTAIN_TITLE:
+            chosen.add(id(title))
+    return chosen
 
 
 def _best_threshold(

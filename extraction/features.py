@@ -7,7 +7,7 @@ page gives the same numbers on every machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,14 @@ import numpy.typing as npt
 from extraction.markup import HEADINGS, LANDMARK_BITS, TOPIC_BITS
 from extraction.walk import Block, Walk
 
-Column = npt.NDArray[Any]
+Column: TypeAlias = npt.NDArray[Any]
 
 _UPPER, _DIGIT, _SPACE, _END, _COMMA, _WIDE, _SIGN = range(1, 8)
 _CLASSES = 8
 _LEVELS = 4
 """Containers around a block that are looked at."""
-_TOPICS_NEAR = ("comment", "related", "content", "media", "form", "caption", "byline")
-_TOPICS_AROUND = ("comment", "sidebar", "share", "footer", "title", "content", "list", "media")
+_TOPICS_NEAR = ("comment", "related", "media", "caption")
+_TOPICS_AROUND = ("comment", "sidebar", "share", "title")
 _FAR = 99
 """Blocks beyond which a distance is not told apart."""
 PROSE_CHARS = 80
@@ -121,7 +121,7 @@ class _Page:
         starts = ends - self.chars
         joined = "".join([b.text for b in self.texts])
         codes = _code_points(joined)
-        classes = _CLASS_OF[codes]
+        classes = _CLASS_OF.take(codes)
         owner = np.repeat(self.index * _CLASSES, self.chars)
         self.counts = np.bincount(owner + classes, minlength=self.count * _CLASSES).reshape(
             self.count, _CLASSES
@@ -142,7 +142,6 @@ class _Page:
         put["length"] = self.length
         put["words"] = counts[:, _SPACE] + 1
         put["link_density"] = self.density
-        put["sentences"] = self.sentences
         put["ends_sentence"] = self.ends_sentence
         put["commas"] = counts[:, _COMMA]
         put["upper_ratio"] = counts[:, _UPPER] / chars
@@ -157,11 +156,8 @@ class _Page:
 
     def neighbours(self) -> None:
         put, index = self.columns, self.index
-        put["length_-1"] = _shift(self.length, -1)
         put["length_+1"] = _shift(self.length, 1)
-        put["length_+2"] = _shift(self.length, 2)
         put["link_density_-1"] = _shift(self.density, -1)
-        put["link_density_+1"] = _shift(self.density, 1)
         for reach in (3, 8):
             low = np.maximum(index - reach, 0)
             high = np.minimum(index + reach + 1, self.count)
@@ -217,7 +213,6 @@ class _Page:
         put, index = self.columns, self.index
         first, last = self.first[best], self.last[best]
         put["in_heaviest"] = (index >= first) & (index < last)
-        put["after_heaviest"] = np.clip(index - last + 1, 0, _FAR)
         put["place_in_heaviest"] = (index - first) / max(last - first, 1)
         put["heaviest_share"] = prose[best] / self.total_prose
         put["weight_of_container"] = weights[self.container]

@@ -25,6 +25,8 @@ LAZY_SRC = (
     "data-url",
 )
 _CANDIDATE = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,(]*))?\s*(?:,|$)")
+_ABSOLUTE = re.compile(r"https?://[a-z\d.-]*[a-z\d]/[^\s#]*")
+"""An address that needs no resolving."""
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px)?\s*$", re.IGNORECASE)
 _STYLE_LENGTH = re.compile(r"(?:^|;)\s*(width|height)\s*:\s*(\d+(?:\.\d+)?)px", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
@@ -219,6 +221,8 @@ def resolve(base: str, address: str) -> str | None:
     """Absolute http(s) or `data:image` address without fragment, or None for anything else."""
     if address[:5].lower() == "data:":
         return address if address[5:11].lower() == "image/" else None
+    if _ABSOLUTE.fullmatch(address):
+        return address
     try:
         given = urlsplit(address)
         if given.scheme in ("http", "https") and not given.hostname:

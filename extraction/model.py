@@ -64,7 +64,7 @@ class BlockModel:
             missing = self.depth - len(tree)
             # A shallower tree asks its first question again, and pays no heed to the answer.
             asked += [(row[name], border) for name, border in tree + tree[:1] * missing]
-            tables.append(table * (1 << missing))
+            tables.append(_first_question_highest(table * (1 << missing), self.depth))
         # A question that several trees ask is answered once.
         distinct = sorted(set(asked))
         place = {question: index for index, question in enumerate(distinct)}
@@ -72,7 +72,7 @@ class BlockModel:
         self._borders = np.array([border for _, border in distinct], dtype=np.float32)[:, None]
         answers = np.array([place[q] for q in asked]).reshape(-1, self.depth)
         self._answers = np.ascontiguousarray(answers.T)
-        self._leaves = np.array(tables, dtype=np.int32).ravel()
+        self._leaves = np.concatenate(tables)
         self._offsets = (np.arange(len(leaves), dtype=np.int32) << self.depth)[:, None]
 
     def probabilities(self, features: BlockFeatures) -> npt.NDArray[np.int64]:
@@ -92,12 +92,18 @@ class BlockModel:
         return np.asarray(certain, dtype=np.int64)
 
     def _log_odds(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        answers = (values[self._rows] > self._borders).view(np.uint8)
-        leaf = answers[self._answers[0]]
+        answers = (values.take(self._rows, axis=0) > self._borders).view(np.uint8)
+        leaf = answers.take(self._answers[0], axis=0)
         for level in range(1, self.depth):
-            leaf |= answers[self._answers[level]] << np.uint8(level)
-        odds = self._leaves[leaf + self._offsets].sum(axis=0, dtype=np.int64) + self.bias
-        return np.asarray(odds)
+            leaf += leaf
+            leaf += answers.take(self._answers[level], axis=0)
+        return self._leaves.take(leaf + self._offsets).sum(axis=0, dtype=np.int64) + self.bias
+
+
+def _first_question_highest(table: list[int], depth: int) -> npt.NDArray[np.int32]:
+    """Leaves indexed with the answer to the first question as the highest bit, not the lowest."""
+    axes = np.array(table, dtype=np.int32).reshape((2,) * depth)
+    return axes.transpose(tuple(reversed(range(depth)))).ravel()
 
 
 @cache

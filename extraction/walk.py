@@ -44,7 +44,10 @@ _ROOTS = ("html", "body")
 """Elements that scripts show in the end, whatever their style says before."""
 _SAYS_NOTHING = re.compile(r"\d+\.|[^\w\u2190-\u2bff\U0001f000-\U0001faff]*")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufdd0]+")
+_INVISIBLES = ("\u00ad", "\u200b", "\u2060", "\ufeff", "\ufdd0")
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60"
+_BREAK_BEFORE_WIDE = re.compile(rf"\n\s*(?=[{_WIDE}])")
+"""Begins with a character, so that text without one is passed over at the speed of memchr."""
 _WIDE_BREAK = re.compile(rf"(?<=[{_WIDE}])[ \t\r]*\n\s*(?=[{_WIDE}])")
 _MAX_CELL_IN_ROW = 300
 """Characters above which a table cell is a paragraph of a layout, and no cell of data."""
@@ -144,13 +147,14 @@ class _Walker:
         node: LexborNode | None = root
         while node is not None:
             following = None
-            if node.is_text_node:
-                text = node.text_content or ""
+            text = node.text_content
+            if text is not None:
                 if not text.isspace() or self.verbatim:
                     self.add_text(text)
                 elif buffer and buffer[-1] != _BR:
                     buffer.append(" ")
-            elif node.is_element_node:
+            else:
+                # A comment is like an element that has no traits and no children.
                 tag = node.tag or ""
                 traits = traits_of(tag, 0)
                 if not traits:
@@ -466,10 +470,19 @@ def _lines(raw: str) -> str:
     if not raw.isascii():
         if _BR in raw:
             return "\n".join(line for part in raw.split(_BR) if (line := _lines(part)))
-        raw = _INVISIBLE.sub("", _WIDE_BREAK.sub("", raw))
+        if _BREAK_BEFORE_WIDE.search(raw):
+            raw = _WIDE_BREAK.sub("", raw)
+        raw = _visible(raw)
     return " ".join(raw.split())
 
 
+def _visible(raw: str) -> str:
+    for character in _INVISIBLES:
+        if character in raw:
+            return _INVISIBLE.sub("", raw)
+    return raw
+
+
 def _verbatim(raw: str) -> str:
-    lines = _INVISIBLE.sub("", raw).expandtabs(4).split("\n")
+    lines = _visible(raw).expandtabs(4).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
