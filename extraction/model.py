@@ -97,7 +97,8 @@ class BlockModel:
         for level in range(1, self.depth):
             leaf += leaf
             leaf += answers.take(self._answers[level], axis=0)
-        return self._leaves.take(leaf + self._offsets).sum(axis=0, dtype=np.int64) + self.bias
+        odds = self._leaves.take(leaf + self._offsets).sum(axis=0, dtype=np.int64) + self.bias
+        return np.asarray(odds)
 
 
 def _first_question_highest(table: list[int], depth: int) -> npt.NDArray[np.int32]:
