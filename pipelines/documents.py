@@ -1,8 +1,9 @@
-"""Stage `documents`: archive records to filtered documents, one part per input file.
+"""Stage `documents`: input records to filtered documents, one part per input file.
 
-record ──classify──▶ page ──consent, extract, rules──▶ documents/SOURCE/part-N.parquet
+row of a corpus ─────────rules──────────────────┐
+record ──classify──▶ page ──consent, extract, rules─┴▶ documents/SOURCE/part-N.parquet
              └─────▶ image record ─────────────────▶ references/available/SOURCE/part-N.parquet
-image nodes of the kept documents ─────────────────▶ references/wanted/SOURCE/part-N.parquet
+image nodes of the kept documents ─────────────────▶ references/shown/SOURCE/part-N.parquet
 `data:` images ────────────────────────────────────▶ references/inline/SOURCE/part-N.parquet
 """
 
@@ -38,10 +39,12 @@ from schemas.page import DamagedRegion, Record
 from schemas.recipe import Filters, Source
 from schemas.verdict import Drop
 from sources.archive import read_archive
+from sources.corpus import RejectedRow, read_corpus
 
 STAGE = "documents"
 
-WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("documents", pa.int64())])
+SHOWN_SCHEMA = pa.schema([("row", pa.int64()), ("key", pa.binary(16)), ("url", pa.string())])
+"""A row per image of a document; `row` counts the rows of the documents file."""
 AVAILABLE_SCHEMA = pa.schema(
     [
         ("key", pa.binary(16)),
@@ -54,8 +57,12 @@ INLINE_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("bytes
 
 
 def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
-    """Read one archive to its end and write what it holds."""
-    _DocumentsPart(plan, part, task).run()
+    """Read one input file to its end and write what it holds."""
+    made = _DocumentsPart(plan, part, task)
+    if plan.recipe.sources[task.source].kind == "warc":
+        made.take_archive()
+    else:
+        made.take_corpus()
 
 
 class _DocumentsPart:
@@ -73,9 +80,27 @@ class _DocumentsPart:
         self.available = part.rows(f"references/available/{task.name}.parquet", AVAILABLE_SCHEMA)
         self.inline: RowWriter = part.rows(f"references/inline/{task.name}.parquet", INLINE_SCHEMA)
         self.inline_keys: set[bytes] = set()
-        self.wanted: dict[bytes, tuple[str, int]] = {}
+        self.shown = part.rows(f"references/shown/{task.name}.parquet", SHOWN_SCHEMA)
 
-    def run(self) -> None:
+    def take_corpus(self) -> None:
+        """A corpus has documents already; web text among them is judged as pages are."""
+        name = self.task.source
+        for item in read_corpus(self.task.path, self.source, self.task.file_name, name):
+            self.part.came_in(name, "record")
+            if isinstance(item, RejectedRow):
+                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
+                self.part.drop(name, "record", record_id, "", item.drop)
+                continue
+            self.part.went_out(name, "record")
+            self.part.came_in(name, "page")
+            document = self.judge_document(item)
+            if isinstance(document, Drop):
+                self.part.drop(name, "page", item.id, item.url, document)
+            else:
+                self.part.went_out(name, "page")
+                self.keep(document)
+
+    def take_archive(self) -> None:
         name = self.task.source
         wants_images = self.source.format != "text"
         limit = self.recipe.extraction.max_record_bytes
@@ -104,9 +129,6 @@ class _DocumentsPart:
                 )
             else:
                 self.take_page(item)
-        wanted = self.part.rows(f"references/wanted/{self.task.name}.parquet", WANTED_SCHEMA)
-        for key, (url, documents) in sorted(self.wanted.items()):
-            wanted.write({"key": key, "url": url, "documents": documents})
 
     def take_page(self, record: Record) -> None:
         name = self.task.source
@@ -147,17 +169,31 @@ class _DocumentsPart:
         )
         if isinstance(document, Drop):
             return document
-        scores = dict(document.scores)
-        text = document.text
-        for rule in (length_rule, language_rule, coherence_rule):
-            verdict = rule(text, self.page_rules)
-            if isinstance(verdict, Drop):
-                return verdict
-            scores.update(verdict.scores)
-        document = replace(document, scores=scores)
+        return self.judge_document(document)
+
+    def judge_document(self, document: Document) -> Document | Drop:
+        """The rules on a document's text, then on its image nodes."""
+        if self.source.is_filtered:
+            scores = dict(document.scores)
+            text = document.text
+            for rule in (length_rule, language_rule, coherence_rule):
+                verdict = rule(text, self.page_rules)
+                if isinstance(verdict, Drop):
+                    return verdict
+                scores.update(verdict.scores)
+            document = replace(document, scores=scores)
         if self.source.format == "text":
             return document.with_segments(
                 [s for s in document.segments if isinstance(s, TextSegment)]
+            )
+        if not self.source.is_filtered:
+            self.part.came_in(document.source, "node", len(document.images))
+            return replace(
+                document,
+                segments=tuple(
+                    self.shorten_data_uri(s) if isinstance(s, ImageSegment) else s
+                    for s in document.segments
+                ),
             )
         document = self.judge_nodes(document)
         verdict = interspersed_rule(document, self.page_rules)
@@ -209,10 +245,10 @@ class _DocumentsPart:
 
     def keep(self, document: Document) -> None:
         self.part.went_out(document.source, "node", len(document.images))
+        for image in document.images:
+            row = self.documents.count
+            self.shown.write({"row": row, "key": image_key(image.url), "url": image.url})
         self.documents.write(document_to_row(document))
-        for key, url in {image_key(i.url): i.url for i in document.images}.items():
-            _, count = self.wanted.get(key, (url, 0))
-            self.wanted[key] = (url, count + 1)
 
 
 def _pairs(page: Document) -> Iterator[Document]:

@@ -117,6 +117,7 @@ class PartWriter:
             rule=verdict.rule,
             value=_printable(verdict.value_text),
             limit=verdict.limit_text,
+            match=verdict.match,
         )
         self._ledger.write(asdict(row))
 

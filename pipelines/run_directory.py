@@ -93,6 +93,11 @@ class RunDirectory:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def remove(self, *parts: str) -> None:
+        """Remove a folder with all that is in it, if there is one."""
+        if self.exists(*parts):
+            self._filesystem.rm(self.path(*parts), recursive=True)
+
     def sweep(self) -> None:
         """Remove temporary files that a killed run left behind."""
         if self._local:

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 from filters.page import interspersed_rule
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan
+from pipelines.purged import purged_documents
 from schemas.document import (
     DOCUMENT_SCHEMA,
     Document,
     ImageSegment,
     Segment,
     StoredImage,
-    document_from_row,
     document_to_row,
 )
 from schemas.identity import image_key, keyed_fraction
@@ -39,21 +39,18 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     selected = part.rows(f"selected/{task.name}.parquet", DOCUMENT_SCHEMA)
     lines = 0
     per_document: Counter[str] = Counter()
-    with part.run.open(f"documents/{task.name}.parquet") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                document = document_from_row(row)
-                part.came_in(task.source, "document")
-                part.came_in(task.source, "node", len(document.images))
-                outcome = _select(plan.recipe, part, document, fates)
-                if isinstance(outcome, Drop):
-                    part.drop(task.source, "document", document.id, document.url, outcome)
-                    continue
-                part.went_out(task.source, "document")
-                part.went_out(task.source, "node", len(outcome.images))
-                lines += len(document_lines(outcome))
-                per_document[str(len(outcome.images))] += 1
-                selected.write(document_to_row(outcome))
+    for _, document in purged_documents(part.run, task.name):
+        part.came_in(task.source, "document")
+        part.came_in(task.source, "node", len(document.images))
+        outcome = _select(plan.recipe, part, document, fates)
+        if isinstance(outcome, Drop):
+            part.drop(task.source, "document", document.id, document.url, outcome)
+            continue
+        part.went_out(task.source, "document")
+        part.went_out(task.source, "node", len(outcome.images))
+        lines += len(document_lines(outcome))
+        per_document[str(len(outcome.images))] += 1
+        selected.write(document_to_row(outcome))
     part.facts.update(
         documents=selected.count,
         lines=lines,

@@ -1,6 +1,7 @@
 """The stages of `build-shards`, in order, and what drives them.
 
-    documents ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
+    documents ▶ signatures ▶ duplicates ▶ decontamination
+              ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
 and input and the summed counts, and is written after its conservation check. What is done
@@ -16,12 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines import (
+    decontamination,
     documents,
+    duplicates,
     image_plan,
     image_verdicts,
     images,
     selection,
     shards,
+    signatures,
     tokenizer,
 )
 from pipelines.engine import Engine
@@ -134,6 +138,20 @@ def _make_documents(stages: Stages) -> None:
     _run(stages, documents.STAGE, tasks, documents.make_documents)
 
 
+def _signature_parts(stages: Stages) -> list[str]:
+    if stages.plan.recipe.dedup is None:
+        return []
+    return [p.name for p in duplicates.compared_parts(stages.plan)]
+
+
+def _make_signatures(stages: Stages) -> None:
+    if stages.plan.recipe.dedup is None:
+        return
+    parts = duplicates.compared_parts(stages.plan)
+    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
+    _run(stages, signatures.STAGE, tasks, signatures.make_signatures)
+
+
 def _make_images(stages: Stages) -> None:
     tasks = [
         PartTask(
@@ -170,6 +188,17 @@ def _run(stages: Stages, stage: str, tasks: list[PartTask], make: Any) -> None:
 
 STAGES = (
     Stage(name=documents.STAGE, part_names=_input_parts, make=_make_documents),
+    Stage(name=signatures.STAGE, part_names=_signature_parts, make=_make_signatures),
+    Stage(
+        name=duplicates.STAGE,
+        part_names=_input_parts,
+        make=lambda s: duplicates.run_duplicates(s.engine, s.run, s.plan),
+    ),
+    Stage(
+        name=decontamination.STAGE,
+        part_names=_input_parts,
+        make=lambda s: decontamination.run_decontamination(s.engine, s.run, s.plan),
+    ),
     Stage(
         name=image_plan.STAGE,
         part_names=_buckets,

@@ -17,6 +17,7 @@ LEDGER_SCHEMA = pa.schema(
         ("rule", pa.string()),
         ("value", pa.string()),
         ("limit", pa.string()),
+        ("match", pa.string()),
     ]
 )
 
@@ -37,6 +38,8 @@ class LedgerRow:
     rule: str
     value: str
     limit: str
+    match: str
+    """Id of the document or benchmark item that it is dropped for, if any."""
 
 
 @dataclass(slots=True)

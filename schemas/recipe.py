@@ -21,15 +21,39 @@ class Section(BaseModel):
 class Source(Section):
     """One input and the kind of training rows made of it."""
 
-    kind: Literal["warc"] = Field(
-        "warc", description="Reader. `warc` reads .warc, .warc.gz, .arc and .arc.gz."
+    kind: Literal["warc", "jsonl", "parquet", "wet", "text"] = Field(
+        "warc",
+        description="Reader. `warc` reads .warc, .warc.gz, .arc and .arc.gz; `jsonl` a JSON object "
+        "a line, `parquet` its rows, `wet` the text records of Common Crawl, `text` a document a "
+        "file. All but Parquet and WARC may be compressed (.gz, .zst, .bz2, .xz).",
     )
     format: Literal["interleaved", "text", "pairs"] = Field(
         description="Rows to make of a page: text and images in reading order, its text alone, "
         "or one image-caption pair per image with alt text (as LAION took them from the crawl)."
     )
     paths: tuple[str, ...] = Field(
-        (), description="Paths or globs: local, http(s)://, s3:// or gs://."
+        (),
+        description="Paths, globs, or folders (all files of the kind below them): local, "
+        "http(s)://, s3:// or gs://.",
+    )
+    split: str | None = Field(
+        None,
+        description="Of a folder in the Hugging Face layout take this split alone: files named "
+        "`train-00000-of-00002` or in a folder named `train`.",
+    )
+    text_field: str = Field(
+        "text", description="Dotted path of a row's text; a row's `segments` go before it."
+    )
+    id_field: str = Field("id", description="Dotted path of a row's id; without one, ids are made.")
+    select: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="Rows to take: the values allowed at a dotted path, as "
+        "`{meta.pile_set_name: [Pile-CC, Books3]}`.",
+    )
+    filtered: bool | None = Field(
+        None,
+        description="Apply `filters.page` to the documents; null does so for what comes from the "
+        "web (`warc`, `wet`) and not for corpora that were curated before.",
     )
     crawl: str | None = Field(
         None,
@@ -47,7 +71,15 @@ class Source(Section):
     def _one_input(self) -> Source:
         if self.paths and self.crawl:
             raise ValueError("has both `paths` and `crawl`. Keep one of them")
+        if self.crawl and self.kind not in ("warc", "wet"):
+            raise ValueError(f"has `crawl`, which holds no {self.kind} files. Give `paths`")
+        if self.format == "pairs" and self.kind != "warc":
+            raise ValueError(f"makes pairs of {self.kind} rows, which only `warc` does")
         return self
+
+    @property
+    def is_filtered(self) -> bool:
+        return self.kind in ("warc", "wet") if self.filtered is None else self.filtered
 
 
 class PageRules(Section):
@@ -145,6 +177,13 @@ class PairRules(Section):
     )
 
 
+DEDUP_PRESETS = {
+    "fineweb": {"bands": 14, "rows": 8, "shingle_words": 5},
+    "mt-nlg": {"bands": 20, "rows": 13, "shingle_words": 5},
+}
+"""Published parameters by name: datatrove's for FineWeb, NeMo Curator's after MT-NLG."""
+
+
 class Filters(Section):
     page: PageRules = PageRules()
     node: NodeRules = NodeRules()
@@ -220,6 +259,107 @@ class Fetch(Section):
     honour_tdm_reservation: bool = True
 
 
+class Dedup(Section):
+    """Which documents are duplicates of another, compared within a format (text, interleaved)."""
+
+    urls: bool = Field(
+        True, description="Of documents with the same URL keep the latest capture (OBELICS)."
+    )
+    exact: bool = Field(True, description="Drop documents whose text is the same, byte by byte.")
+    near: bool = Field(True, description="Drop near-duplicates found by MinHash.")
+    bands: int = Field(14, ge=1, le=256, description="FineWeb: 14; NeMo Curator, for MT-NLG: 20.")
+    rows: int = Field(
+        8, ge=1, le=256, description="Positions per band. FineWeb: 8; NeMo Curator: 13."
+    )
+    shingle_words: int = Field(5, ge=1, le=64, description="Words per shingle (FineWeb: 5).")
+    normalization: Literal["words-1"] = Field(
+        "words-1",
+        description="How text becomes words: without case, punctuation and apostrophes; a "
+        "character each in scripts without spaces.",
+    )
+    min_similarity: Ratio | None = Field(
+        0.65,
+        description="Least Jaccard similarity, estimated on the signatures, of a pair that shares "
+        "a band; null takes every such pair for duplicates (FineWeb).",
+    )
+    quality_score: str | None = Field(
+        None,
+        description="Score, from 0 to 1, by which the best of a cluster is kept; then the longest.",
+    )
+    against: tuple[str, ...] = Field(
+        (),
+        description="Run directories of earlier runs: what they have is not taken again. Their "
+        "signatures are read, not their text.",
+    )
+
+    @model_validator(mode="after")
+    def _signature_size(self) -> Dedup:
+        if self.bands * self.rows > 1_024:
+            raise ValueError(f"bands x rows must be at most 1024 (got {self.bands} x {self.rows})")
+        return self
+
+
+class NgramRules(Section):
+    """Shared n-grams of words, as MT-NLG's data were cleaned (Megatron-LM, filter_ngrams.py)."""
+
+    max_words: int = Field(13, ge=2, description="Length of an n-gram in words (MT-NLG: 13).")
+    min_words: int = Field(
+        8,
+        ge=1,
+        description="A shorter item than `max_words` is taken whole if it has so many (MT-NLG: 8).",
+    )
+    frequent: int | None = Field(
+        10,
+        ge=2,
+        description="An n-gram that the documents hold so many times is common speech and left "
+        "alone (MT-NLG: 10).",
+    )
+
+
+class ItemRules(Section):
+    """Items that a document holds whole, edited lightly or not at all."""
+
+    min_words: int = Field(8, ge=1, description="Shorter items are not looked for.")
+    min_similarity: Ratio = Field(
+        0.7,
+        description="Least share of an item's words found in their order, for items of 20 words "
+        "or more.",
+    )
+    min_short_similarity: Ratio = Field(
+        0.9, description="Likewise for items of 13 to 19 words; shorter ones must be whole."
+    )
+
+
+class Decontamination(Section):
+    """Benchmark items that documents must not hold."""
+
+    benchmarks: tuple[str, ...] = Field(
+        description="Benchmark files (.jsonl, .parquet, compressed or not), or indexes made by "
+        "`curate benchmark-index build`: paths or globs.",
+    )
+    registry: str | None = Field(
+        None,
+        description="YAML file that maps fields of further benchmarks to texts; "
+        "`curate benchmark-index registry` prints the one that is built in.",
+    )
+    ngrams: NgramRules | None = NgramRules()
+    items: ItemRules | None = ItemRules()
+    action: Literal["cut", "drop", "tag"] = Field(
+        "cut",
+        description="Cut the match out of the document, drop the document, or keep it and note "
+        "the number of matches as score `decontamination.matches`.",
+    )
+    cut_characters: int = Field(
+        200, ge=0, description="Characters cut on each side, on to the end of a sentence (MT-NLG)."
+    )
+    min_piece_characters: int = Field(
+        200, ge=0, description="A piece between cuts that has no more characters goes (MT-NLG)."
+    )
+    max_pieces: int = Field(
+        10, ge=1, description="A document cut into more pieces is dropped (MT-NLG)."
+    )
+
+
 class Images(Section):
     size: int = Field(224, ge=1, description="Shorter side of a stored image (KOSMOS-1: 224).")
     center_crop: bool = Field(True, description="Cut the longer side to `size` as CLIP does.")
@@ -271,6 +411,12 @@ class Recipe(Section):
     )
     filters: Filters = Filters()
     extraction: Extraction = Extraction()
+    dedup: Dedup | None = Field(
+        None, description="De-duplication of documents; null switches it off."
+    )
+    decontamination: Decontamination | None = Field(
+        None, description="Removal of benchmark items; null switches it off."
+    )
     images: Images = Images()
     tokenization: Tokenization = Tokenization()
     seed: int = Field(0, description="Key of every hash that chooses.")

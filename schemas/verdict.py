@@ -19,6 +19,8 @@ class Drop:
     rule: str
     value: str | float | int
     limit: str | float | int = ""
+    match: str = ""
+    """What it is dropped for: id of a document kept instead, or of a benchmark item."""
 
     @property
     def value_text(self) -> str:

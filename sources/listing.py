@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import fsspec
 
 from schemas.errors import UsageError
 from schemas.recipe import Source
+from sources.corpus import COMPRESSIONS, EXTENSIONS
 
 
 class InputError(UsageError):
@@ -22,11 +24,9 @@ class InputFile:
     """Address that fsspec opens."""
     size: int
     """Bytes, or 0 where the server doesn't tell."""
-
-    @property
-    def name(self) -> str:
-        """Last path component: how the file is named in lineage, wherever it lies."""
-        return self.path.rstrip("/").rsplit("/", 1)[-1]
+    name: str
+    """How the file is named in lineage, wherever it lies: its last path component, or its path
+    below the folder that was given."""
 
 
 def list_inputs(name: str, source: Source) -> list[InputFile]:
@@ -38,7 +38,7 @@ def list_inputs(name: str, source: Source) -> list[InputFile]:
     if source.crawl:
         files = _crawl_files(source)
     elif source.paths:
-        files = [file for path in source.paths for file in _expand(name, path)]
+        files = [file for path in source.paths for file in _expand(name, path, source)]
     else:
         raise InputError(
             f"sources.{name}: has neither `paths` nor `crawl`. "
@@ -54,7 +54,7 @@ def list_inputs(name: str, source: Source) -> list[InputFile]:
     return files[: source.limit]
 
 
-def _expand(source_name: str, path: str) -> list[InputFile]:
+def _expand(source_name: str, path: str, source: Source) -> list[InputFile]:
     try:
         filesystem, root = fsspec.core.url_to_fs(path)
     except ImportError as error:
@@ -69,21 +69,51 @@ def _expand(source_name: str, path: str) -> list[InputFile]:
             found = {root: filesystem.info(root)}
     except FileNotFoundError:
         found = {}
-    files = [
-        InputFile(path=filesystem.unstrip_protocol(p), size=int(info.get("size") or 0))
-        for p, info in found.items()
-        if info["type"] == "file"
-    ]
+    files = []
+    for entry, info in found.items():
+        if info["type"] == "directory":
+            files += _folder_files(filesystem, entry, source)
+        elif info["type"] == "file":
+            files.append(_input_file(filesystem, entry, info, entry.rsplit("/", 1)[-1]))
     if not files:
+        what = f"no {source.kind} file" if found else "no file"
         raise InputError(
-            f"sources.{source_name}: no file matches {path!r}. "
+            f"sources.{source_name}: {what} matches {path!r}. "
             "Check the path, and quote a glob so that the shell leaves it alone."
         )
     return files
 
 
+def _folder_files(filesystem: Any, folder: str, source: Source) -> list[InputFile]:
+    """The files of the source's kind and split anywhere below a folder."""
+    found = filesystem.find(folder, detail=True)
+    base = len(folder.rstrip("/")) + 1
+    return [
+        _input_file(filesystem, entry, info, entry[base:])
+        for entry, info in found.items()
+        if _is_of_kind(entry, source.kind) and _is_of_split(entry[base:], source.split)
+    ]
+
+
+def _is_of_kind(path: str, kind: str) -> bool:
+    name = path.lower()
+    for compression in COMPRESSIONS if kind in ("jsonl", "text") else ():
+        name = name.removesuffix(compression)
+    return name.endswith(EXTENSIONS[kind])
+
+
+def _is_of_split(path: str, split: str | None) -> bool:
+    *folders, name = path.split("/")
+    return split is None or split in folders or name.startswith((f"{split}-", f"{split}."))
+
+
+def _input_file(filesystem: Any, path: str, info: dict[str, Any], name: str) -> InputFile:
+    size = int(info.get("size") or 0)
+    return InputFile(path=filesystem.unstrip_protocol(path), size=size, name=name)
+
+
 def _crawl_files(source: Source) -> list[InputFile]:
-    listing = f"{source.crawl_root}/crawl-data/{source.crawl}/warc.paths.gz"
+    listing = f"{source.crawl_root}/crawl-data/{source.crawl}/{source.kind}.paths.gz"
     try:
         with fsspec.open(listing, "rb") as stream:
             lines = gzip.decompress(stream.read()).decode().split()
@@ -92,4 +122,7 @@ def _crawl_files(source: Source) -> list[InputFile]:
             f"crawl {source.crawl}: its path listing {listing} can't be read: {error}. "
             "Check the crawl's id and the network."
         ) from error
-    return [InputFile(path=f"{source.crawl_root}/{line}", size=0) for line in lines]
+    return [
+        InputFile(path=f"{source.crawl_root}/{line}", size=0, name=line.rsplit("/", 1)[-1])
+        for line in lines
+    ]

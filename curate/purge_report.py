@@ -1,0 +1,127 @@
+"""What de-duplication and decontamination did in a run, for reports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from decontamination.index import load_index
+from pipelines.decontamination import INDEX_PATH, worst_examples
+from pipelines.duplicates import CLUSTERS_PATH
+from pipelines.purged import DECONTAMINATION, DUPLICATES
+from pipelines.run_directory import RunDirectory
+from pipelines.stages import success_path
+from schemas.ledger import Tally
+
+_MEMBERS = 10
+
+
+def dedup_report(run: RunDirectory) -> dict[str, Any] | None:
+    """Counts by rule, sizes of clusters and the largest ones; None where nothing was compared."""
+    if not run.exists(success_path(DUPLICATES)) or not run.exists(CLUSTERS_PATH):
+        return None
+    tally = Tally.from_json(run.read_json(success_path(DUPLICATES))["tally"])
+    clusters = run.read_json(CLUSTERS_PATH)
+    members = _members(run, {c["kept_id"] for c in clusters["largest"]})
+    return {
+        **_documents(tally),
+        "rounds": clusters["rounds"],
+        "candidate_pairs": clusters["candidate_pairs"],
+        "cluster_sizes": clusters["sizes"],
+        "largest_clusters": [
+            {**cluster, "dropped": members.get(cluster["kept_id"], [])}
+            for cluster in clusters["largest"]
+        ],
+    }
+
+
+def _documents(tally: Tally) -> dict[str, Any]:
+    dropped: Counter[str] = Counter()
+    for (_, kind, rule), count in tally.dropped.items():
+        if kind == "document":
+            dropped[rule] += count
+    return {
+        "documents_in": sum(n for (_, k), n in tally.came_in.items() if k == "document"),
+        "documents_out": sum(n for (_, k), n in tally.went_out.items() if k == "document"),
+        "documents_dropped": dict(sorted(dropped.items())),
+    }
+
+
+def _members(run: RunDirectory, kept: set[str]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in duplicates(run):
+        if row["kept_id"] in kept:
+            listed = found.setdefault(row["kept_id"], [])
+            if len(listed) < _MEMBERS:
+                listed.append({"id": row["id"], "url": row["url"], "rule": row["rule"]})
+    return found
+
+
+def duplicates(run: RunDirectory) -> Iterator[dict[str, Any]]:
+    """Every dropped duplicate: `id`, `url`, `rule`, `kept_id`, `kept_url`, `of_this_run`."""
+    for path in run.list(f"verdicts/{DUPLICATES}", suffix=".parquet"):
+        with run.open(path) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches():
+                yield from batch.to_pylist()
+
+
+def contaminated(run: RunDirectory) -> Iterator[dict[str, Any]]:
+    """Every document with matches: `id`, `url`, `outcome`, and `found` with the items."""
+    for path in run.list(f"{DECONTAMINATION}/matches", suffix=".parquet"):
+        with run.open(path) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches():
+                yield from batch.to_pylist()
+
+
+def decontamination_report(run: RunDirectory) -> dict[str, Any] | None:
+    """Per benchmark: items, items hit, documents cut and dropped, the ten worst examples.
+
+    None where documents were compared with no benchmark.
+    """
+    if not run.exists(success_path(DECONTAMINATION)) or not run.exists(INDEX_PATH):
+        return None
+    record = run.read_json(success_path(DECONTAMINATION))
+    with run.open(INDEX_PATH) as stream:
+        index = load_index(stream.read(), INDEX_PATH)
+    items: dict[str, set[str]] = {name: set() for name in (*index.benchmarks, *index.too_short)}
+    for item_id, benchmark in zip(index.ids, index.benchmark_of.tolist(), strict=True):
+        items[index.benchmarks[benchmark]].add(item_id)
+    hit: dict[str, set[str]] = {}
+    counts: dict[str, Counter[str]] = {}
+    examples: dict[str, list[dict[str, Any]]] = {}
+    for path in run.list(f"stages/{DECONTAMINATION}", suffix=".json"):
+        if path == success_path(DECONTAMINATION):
+            continue
+        for name, facts in run.read_json(path)["benchmarks"].items():
+            hit.setdefault(name, set()).update(facts["items"])
+            counts.setdefault(name, Counter()).update(facts["documents"])
+            examples.setdefault(name, []).extend(facts["examples"])
+    outcomes = Counter(_outcomes(run))
+    return {
+        **_documents(Tally.from_json(record["tally"])),
+        "documents_cut": outcomes["cut"],
+        "documents_tagged": outcomes["tagged"],
+        "benchmarks": [
+            {
+                "name": name,
+                "items": len(found),
+                "texts_too_short": index.too_short.get(name, 0),
+                "items_hit": len(hit.get(name, ())),
+                **{
+                    f"documents_{what}": counts.get(name, Counter())[what]
+                    for what in ("cut", "dropped", "tagged")
+                },
+                "examples": worst_examples(examples.get(name, [])),
+            }
+            for name, found in sorted(items.items())
+        ],
+    }
+
+
+def _outcomes(run: RunDirectory) -> Iterator[str]:
+    for path in run.list(f"{DECONTAMINATION}/matches", suffix=".parquet"):
+        with run.open(path) as stream:
+            yield from pq.read_table(stream, columns=["outcome"])["outcome"].to_pylist()

@@ -1,0 +1,1 @@
+"""Finding benchmark items in documents, and cutting them out."""

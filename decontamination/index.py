@@ -1,0 +1,367 @@
+"""The index of benchmark items: hashes alone, no text.
+
+It can be shipped in the place of a benchmark. Of each item it holds the hashes of its n-grams, the
+hash of its letters and, to verify what was found by a few words, 16 bits of each word's hash:
+thousands of words share each value.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from decontamination.benchmarks import Item
+from dedup.words import NORMALIZATION, Hashes, mix, ngram_hashes, normalized_words, word_hashes
+from schemas.errors import UsageError
+
+INDEX_SUFFIX = ".index"
+SEED_WORDS = 4
+"""An item of 20 words of which 4 are replaced has 4 neighbouring words left: 16 in 5 runs."""
+ANCHOR_LETTERS = 16
+WHOLE_BELOW_WORDS = 13
+"""A shorter item is found whole or not at all: half of it is common speech."""
+_MAX_ITEMS_PER_SEED = 64
+_VERSION = 1
+_LETTER_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+class IndexFileError(UsageError):
+    """An index file can't be used; the message says why."""
+
+
+class HashTable:
+    """Sorted 64-bit hashes, each with a value; built to answer mostly no."""
+
+    def __init__(self, hashes: Hashes, values: npt.NDArray[np.int64]) -> None:
+        order = np.lexsort((values, hashes))
+        self.hashes = hashes[order]
+        self.values = values[order]
+
+    @cached_property
+    def _bits(self) -> int:
+        return min(24, max(10, int(self.hashes.size).bit_length() + 3))
+
+    @cached_property
+    def _present(self) -> npt.NDArray[np.bool_]:
+        present = np.zeros(1 << self._bits, np.bool_)
+        present[self._slot(self.hashes)] = True
+        return present
+
+    def _slot(self, hashes: Hashes) -> npt.NDArray[np.int64]:
+        return (hashes >> np.uint64(64 - self._bits)).astype(np.int64)
+
+    def find(self, hashes: Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(position among `hashes`, position in the table) of everything that is in both."""
+        if not self.hashes.size or not hashes.size:
+            nothing = np.empty(0, np.int64)
+            return nothing, nothing
+        likely = np.flatnonzero(self._present[self._slot(hashes)])
+        wanted = hashes[likely]
+        first = np.searchsorted(self.hashes, wanted, side="left")
+        counts = np.searchsorted(self.hashes, wanted, side="right") - first
+        found = np.repeat(likely, counts)
+        offsets = np.arange(found.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        return found, np.repeat(first, counts) + offsets
+
+
+@dataclass(frozen=True)
+class BenchmarkIndex:
+    """Everything that documents are compared with.
+
+    `item` means the position in `ids`. N-grams and seeds are `(hash, value)` pairs: the value of an
+    n-gram is the item that has it first, that of a seed or anchor counts `seed_items`.
+    """
+
+    benchmarks: list[str]
+    ids: list[str]
+    benchmark_of: npt.NDArray[np.int64]
+    """Position in `benchmarks` of each item."""
+    word_counts: npt.NDArray[np.int64]
+    letter_counts: npt.NDArray[np.int64]
+    letter_hashes: Hashes
+    words: npt.NDArray[np.uint16]
+    """16 bits of each word's hash, item after item."""
+    max_words: int
+    min_words: int
+    ngrams: dict[int, HashTable]
+    """By length in words."""
+    seeds: HashTable
+    seed_items: npt.NDArray[np.int64]
+    seed_offsets: npt.NDArray[np.int64]
+    anchors: dict[int, HashTable]
+    """By length in letters: the first letters of each item."""
+    too_short: dict[str, int]
+    """Items of each benchmark that have too few words to be looked for."""
+
+    @cached_property
+    def word_starts(self) -> npt.NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self.word_counts)])
+
+    @cached_property
+    def item_words(self) -> list[str]:
+        """Each item with a character per word, for alignment."""
+        return [
+            as_characters(self.words[a:b])
+            for a, b in zip(self.word_starts[:-1], self.word_starts[1:], strict=True)
+        ]
+
+    def name(self, item: int) -> str:
+        return f"{self.benchmarks[self.benchmark_of[item]]}:{self.ids[item]}"
+
+
+def as_characters(words: npt.NDArray[np.uint16]) -> str:
+    """16-bit words as a string of as many characters: what the aligner is fastest on."""
+    return words.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def word_bits(hashes: Hashes) -> npt.NDArray[np.uint16]:
+    return (hashes >> np.uint64(48)).astype(np.uint16)
+
+
+def letter_values(letters: bytes) -> Hashes:
+    """A 64-bit number per byte."""
+    table = mix(np.arange(1, 257, dtype=np.uint64) * np.uint64(0xD6E8FEB86659FD93))
+    return table[np.frombuffer(letters, np.uint8)]
+
+
+def run_hashes(values: Hashes, length: int) -> Hashes:
+    """Polynomial hashes of all runs of `length` values: doubling, so in log2(length) passes."""
+    if values.size < length:
+        return np.empty(0, np.uint64)
+    count = values.size - length + 1
+    total = np.zeros(count, np.uint64)
+    power, width, done = values, 1, 0
+    while True:
+        if length & width:
+            total = total * base_power(width) + power[done : done + count]
+            done += width
+        if done == length:
+            return mix(total)
+        power = power[: power.size - width] * base_power(width) + power[width:]
+        width *= 2
+
+
+def base_power(exponent: int) -> np.uint64:
+    return np.uint64(pow(int(_LETTER_BASE), exponent, 1 << 64))
+
+
+def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) -> BenchmarkIndex:
+    """Hash every item of at least `min_words` words; the others are left out."""
+    kept: list[Item] = []
+    hashes: list[Hashes] = []
+    letters: list[bytes] = []
+    too_short: Counter[str] = Counter()
+    for item in items:
+        found = word_hashes(item.text)
+        if found.size >= min_words:
+            kept.append(item)
+            hashes.append(found)
+            letters.append(b"".join(normalized_words(item.text)))
+        else:
+            too_short[item.benchmark] += 1
+    benchmarks = sorted({i.benchmark for i in kept})
+    ngrams: dict[int, list[tuple[Hashes, int]]] = {}
+    anchors: dict[int, list[tuple[Hashes, int]]] = {}
+    seeds: list[tuple[Hashes, int]] = []
+    for number, (found, text) in enumerate(zip(hashes, letters, strict=True)):
+        length = min(found.size, max_words)
+        ngrams.setdefault(length, []).append((ngram_hashes(found, length), number))
+        anchor = min(len(text), ANCHOR_LETTERS)
+        first = run_hashes(letter_values(text[:anchor]), anchor)
+        anchors.setdefault(anchor, []).append((first, number))
+        if found.size >= WHOLE_BELOW_WORDS:
+            seeds.append((ngram_hashes(found, SEED_WORDS), number))
+    seed_hashes, seed_items, seed_offsets = _seed_columns(seeds)
+    return BenchmarkIndex(
+        benchmarks=benchmarks,
+        ids=[i.id for i in kept],
+        benchmark_of=np.array([benchmarks.index(i.benchmark) for i in kept], np.int64),
+        word_counts=np.array([h.size for h in hashes], np.int64),
+        letter_counts=np.array([len(t) for t in letters], np.int64),
+        letter_hashes=np.array(
+            [run_hashes(letter_values(t), len(t))[0] for t in letters], np.uint64
+        ),
+        words=np.concatenate([word_bits(h) for h in hashes] or [np.empty(0, np.uint16)]),
+        max_words=max_words,
+        min_words=min_words,
+        ngrams={n: _first_item_table(found) for n, found in sorted(ngrams.items())},
+        seeds=HashTable(seed_hashes, np.arange(seed_hashes.size)),
+        seed_items=seed_items,
+        seed_offsets=seed_offsets,
+        anchors={
+            n: HashTable(
+                np.concatenate([h for h, _ in found]), np.array([i for _, i in found], np.int64)
+            )
+            for n, found in sorted(anchors.items())
+        },
+        too_short=dict(sorted(too_short.items())),
+    )
+
+
+def _first_item_table(found: list[tuple[Hashes, int]]) -> HashTable:
+    hashes = np.concatenate([h for h, _ in found])
+    items = np.repeat([i for _, i in found], [h.size for h, _ in found])
+    distinct, first = np.unique(hashes, return_index=True)
+    return HashTable(distinct, items[first].astype(np.int64))
+
+
+def _seed_columns(
+    found: list[tuple[Hashes, int]],
+) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Hash, item and position of every seed, without those of too many items: template text."""
+    if not found:
+        return np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int64)
+    hashes = np.concatenate([h for h, _ in found])
+    items = np.repeat([i for _, i in found], [h.size for h, _ in found]).astype(np.int64)
+    offsets = np.concatenate([np.arange(h.size) for h, _ in found])
+    order = np.lexsort((offsets, items, hashes))
+    hashes, items, offsets = hashes[order], items[order], offsets[order]
+    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    rare = counts[inverse] <= _MAX_ITEMS_PER_SEED
+    # An item without a rare seed keeps those that it has.
+    without = ~np.isin(items, items[rare])
+    chosen = rare | without
+    return hashes[chosen], items[chosen], offsets[chosen]
+
+
+def _tables(prefix: str, tables: Mapping[int, HashTable]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for length, table in tables.items():
+        arrays[f"{prefix}-{length}"] = table.hashes
+        arrays[f"{prefix}-{length}-values"] = table.values
+    return arrays
+
+
+def save_index(index: BenchmarkIndex) -> bytes:
+    """The index as a file: the same bytes for the same items."""
+    about = {
+        "version": _VERSION,
+        "normalization": NORMALIZATION,
+        "benchmarks": index.benchmarks,
+        "ids": index.ids,
+        "max_words": index.max_words,
+        "min_words": index.min_words,
+        "ngrams": sorted(index.ngrams),
+        "anchors": sorted(index.anchors),
+        "too_short": index.too_short,
+    }
+    arrays: dict[str, Any] = {
+        "about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8),
+        "benchmark_of": index.benchmark_of.astype(np.uint16),
+        "word_counts": index.word_counts.astype(np.uint32),
+        "letter_counts": index.letter_counts.astype(np.uint32),
+        "letter_hashes": index.letter_hashes,
+        "words": index.words,
+        "seeds": index.seeds.hashes,
+        "seed_values": index.seeds.values,
+        "seed_items": index.seed_items.astype(np.uint32),
+        "seed_offsets": index.seed_offsets.astype(np.uint32),
+        **_tables("ngrams", index.ngrams),
+        **_tables("anchors", index.anchors),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def load_index(data: bytes, label: str) -> BenchmarkIndex:
+    """The inverse of `save_index`.
+
+    Raises:
+        IndexFileError: it is no index, or of another version.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as held:
+            arrays = dict(held)
+        about = json.loads(arrays["about"].tobytes())
+    except (ValueError, OSError, KeyError) as error:
+        raise IndexFileError(f"{label}: is no benchmark index: {error}") from error
+    for name, wanted in (("version", _VERSION), ("normalization", NORMALIZATION)):
+        if about.get(name) != wanted:
+            raise IndexFileError(
+                f"{label}: its {name} is {about.get(name)}, this version needs {wanted}. Build it "
+                "anew with `curate benchmark-index build`."
+            )
+
+    def table(name: str) -> HashTable:
+        return HashTable(arrays[name], arrays[f"{name}-values"])
+
+    return BenchmarkIndex(
+        benchmarks=about["benchmarks"],
+        ids=about["ids"],
+        benchmark_of=arrays["benchmark_of"].astype(np.int64),
+        word_counts=arrays["word_counts"].astype(np.int64),
+        letter_counts=arrays["letter_counts"].astype(np.int64),
+        letter_hashes=arrays["letter_hashes"],
+        words=arrays["words"],
+        max_words=about["max_words"],
+        min_words=about["min_words"],
+        ngrams={n: table(f"ngrams-{n}") for n in about["ngrams"]},
+        seeds=HashTable(arrays["seeds"], arrays["seed_values"]),
+        seed_items=arrays["seed_items"].astype(np.int64),
+        seed_offsets=arrays["seed_offsets"].astype(np.int64),
+        anchors={n: table(f"anchors-{n}") for n in about["anchors"]},
+        too_short=about["too_short"],
+    )
+
+
+def join_indexes(indexes: list[BenchmarkIndex]) -> BenchmarkIndex:
+    """One index of the items of several, in their order.
+
+    Raises:
+        IndexFileError: they were built for n-grams of different lengths.
+    """
+    if len({(i.min_words, i.max_words) for i in indexes}) > 1:
+        raise IndexFileError("the indexes were built with different --min-words or --max-words")
+    benchmarks = sorted({b for i in indexes for b in i.benchmarks})
+    firsts = np.cumsum([0, *(len(i.ids) for i in indexes)])[:-1].tolist()
+    seed_items = np.concatenate(
+        [i.seed_items[i.seeds.values] + first for i, first in zip(indexes, firsts, strict=True)]
+    )
+    seed_offsets = np.concatenate([i.seed_offsets[i.seeds.values] for i in indexes])
+    seed_hashes = np.concatenate([i.seeds.hashes for i in indexes])
+
+    def joined(tables: list[dict[int, HashTable]], distinct: bool) -> dict[int, HashTable]:
+        made = {}
+        for length in sorted({n for t in tables for n in t}):
+            held = [
+                (t[length], first) for t, first in zip(tables, firsts, strict=True) if length in t
+            ]
+            hashes = np.concatenate([t.hashes for t, _ in held])
+            values = np.concatenate([t.values + first for t, first in held])
+            if distinct:
+                hashes, first_of = np.unique(hashes, return_index=True)
+                values = values[first_of]
+            made[length] = HashTable(hashes, values)
+        return made
+
+    return BenchmarkIndex(
+        benchmarks=benchmarks,
+        ids=[item_id for i in indexes for item_id in i.ids],
+        benchmark_of=np.concatenate(
+            [
+                np.array([benchmarks.index(b) for b in i.benchmarks], np.int64)[i.benchmark_of]
+                for i in indexes
+            ]
+        ),
+        word_counts=np.concatenate([i.word_counts for i in indexes]),
+        letter_counts=np.concatenate([i.letter_counts for i in indexes]),
+        letter_hashes=np.concatenate([i.letter_hashes for i in indexes]),
+        words=np.concatenate([i.words for i in indexes]),
+        max_words=indexes[0].max_words,
+        min_words=indexes[0].min_words,
+        ngrams=joined([i.ngrams for i in indexes], distinct=True),
+        seeds=HashTable(seed_hashes, np.arange(seed_hashes.size)),
+        seed_items=seed_items,
+        seed_offsets=seed_offsets,
+        anchors=joined([i.anchors for i in indexes], distinct=False),
+        too_short=dict(sorted(sum((Counter(i.too_short) for i in indexes), Counter()).items())),
+    )

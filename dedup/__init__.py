@@ -1,0 +1,1 @@
+"""Text to what duplicates are found by: words, MinHash signatures, bands, clusters."""

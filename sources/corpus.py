@@ -1,0 +1,204 @@
+"""Text corpora to documents: JSON lines, Parquet, WET and plain text files.
+
+Damage costs the damaged row alone, as far as the format lets one tell; nothing in a row makes this
+module raise.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from schemas.document import Document, ImageSegment, Segment, TextSegment
+from schemas.identity import document_id
+from schemas.page import DamagedRegion, Origin
+from schemas.recipe import Source
+from schemas.verdict import Drop
+from sources.archive import read_archive
+
+CORPUS_KINDS = ("jsonl", "parquet", "wet", "text")
+EXTENSIONS = {
+    "warc": (".warc", ".warc.gz", ".arc", ".arc.gz"),
+    "jsonl": (".jsonl", ".json", ".ndjson"),
+    "parquet": (".parquet",),
+    "wet": (".wet", ".wet.gz", ".warc.wet.gz"),
+    "text": (".txt",),
+}
+"""File names that a folder is searched for; any may be compressed as `.gz`, `.zst`, `.bz2`, `.xz`
+where the format itself is not."""
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+
+_BATCH_ROWS = 256
+_READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that gives no document, and why."""
+
+    origin: Origin
+    drop: Drop
+
+
+def read_corpus(
+    path: str, source: Source, name: str, source_name: str
+) -> Iterator[Document | RejectedRow]:
+    """The documents of one file in file order, and the rows that give none.
+
+    `origin.offset` counts rows (or, in WET files, bytes). Rows that `source.select` leaves out
+    come as rejected by `record.not_selected`.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
+    if source.kind == "wet":
+        yield from _read_wet(path, name, source_name)
+        return
+    rows = _READERS[source.kind](path)
+    number = -1
+    while True:
+        number += 1
+        origin = Origin(warc_file=name, offset=number)
+        try:
+            row = next(rows, None)
+        except _READ_ERRORS as error:
+            # The rest of the file is unreadable: its rows can't even be counted.
+            yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
+            return
+        if row is None:
+            return
+        made = row if isinstance(row, Drop) else row_to_document(row, source, origin, source_name)
+        yield RejectedRow(origin, made) if isinstance(made, Drop) else made
+
+
+def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) -> Document | Drop:
+    """A row of JSON or Parquet: `text`, or `segments` as `curate extract` prints them."""
+    if not isinstance(row, dict):
+        return Drop("record.damaged", f"a {type(row).__name__} and not an object")
+    for path, wanted in source.select.items():
+        value = look_up(row, path)
+        if str(value) not in wanted:
+            return Drop("record.not_selected", f"{path}: {value}"[:200])
+    segments = _segments(row, source.text_field)
+    if isinstance(segments, Drop):
+        return segments
+    url = _text_of(look_up(row, "url") or look_up(row, "meta.url") or "")
+    given = look_up(row, source.id_field)
+    own_id = "" if given is None else _text_of(given)
+    return Document(
+        id=own_id or document_id(origin.warc_file, origin.offset, url),
+        source=source_name,
+        url=url,
+        segments=segments,
+        origin=origin,
+        date=_text_of(look_up(row, "date") or look_up(row, "meta.date") or ""),
+        title=_text_of(look_up(row, "title") or ""),
+    )
+
+
+def look_up(row: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, as `meta.pile_set_name`, or None."""
+    if path in row:
+        return row[path]
+    value: Any = row
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _segments(row: dict[str, Any], text_field: str) -> tuple[Segment, ...] | Drop:
+    given = row.get("segments")
+    if isinstance(given, list):
+        made: list[Segment] = []
+        for item in given:
+            if not isinstance(item, dict):
+                return Drop("record.damaged", f"a segment that is a {type(item).__name__}")
+            if item.get("type") == "image":
+                made.append(
+                    ImageSegment(
+                        url=_text_of(item.get("url") or ""),
+                        alt=_text_of(item.get("alt") or ""),
+                        caption=_text_of(item.get("caption") or ""),
+                    )
+                )
+            else:
+                made.append(TextSegment(text=_text_of(item.get("text") or "")))
+        found = tuple(made)
+    else:
+        text = look_up(row, text_field)
+        if not isinstance(text, str):
+            return Drop("record.no_text", f"{text_field} is {type(text).__name__}")
+        found = (TextSegment(text=_text_of(text)),)
+    if not any(isinstance(s, ImageSegment) or s.text.strip() for s in found):
+        return Drop("record.no_text", "empty")
+    return found
+
+
+def _text_of(value: Any) -> str:
+    """As text that UTF-8 can hold: JSON holds lone surrogates, Arrow does not."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _read_json_lines(path: str) -> Iterator[Any]:
+    with fsspec.open(path, "rb", compression="infer") as stream:
+        for line in stream:
+            if not line.strip():
+                yield Drop("record.no_text", "empty line")
+                continue
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield Drop("record.damaged", f"{type(error).__name__}: {error}"[:200])
+
+
+def _read_parquet(path: str) -> Iterator[Any]:
+    with fsspec.open(path, "rb") as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS):
+            yield from batch.to_pylist()
+
+
+def _read_text(path: str) -> Iterator[Any]:
+    with fsspec.open(path, "rb", compression="infer") as stream:
+        data: bytes = stream.read()
+    title = path.rsplit("/", 1)[-1].split(".")[0]
+    yield {"text": data.decode("utf-8-sig", "replace"), "title": title}
+
+
+_READERS = {"jsonl": _read_json_lines, "parquet": _read_parquet, "text": _read_text}
+
+
+def _read_wet(path: str, name: str, source_name: str) -> Iterator[Document | RejectedRow]:
+    for item in read_archive(path, 1 << 30):
+        if isinstance(item, DamagedRegion):
+            yield RejectedRow(
+                item.origin, Drop("record.damaged", item.reason, f"{item.origin.length} bytes")
+            )
+        elif item.fault is not None:
+            yield RejectedRow(item.origin, Drop(item.fault, item.fault_value, item.fault_limit))
+        elif item.kind != "conversion" or item.content_type not in ("text/plain", ""):
+            yield RejectedRow(
+                item.origin, Drop("record.media_type", item.content_type or item.kind, "text/plain")
+            )
+        else:
+            text = item.payload.decode("utf-8", "replace")
+            if not text.strip():
+                yield RejectedRow(item.origin, Drop("record.no_text", "empty"))
+                continue
+            yield Document(
+                id=document_id(name, item.origin.offset, _text_of(item.url)),
+                source=source_name,
+                url=_text_of(item.url),
+                segments=(TextSegment(text=text),),
+                origin=item.origin,
+                date=item.date,
+            )
