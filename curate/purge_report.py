@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from decontamination.index import load_index
 from pipelines.decontamination import INDEX_PATH, worst_examples
-from pipelines.duplicates import CLUSTERS_PATH
+from pipelines.deduplication.targets import CLUSTERS_PATH
 from pipelines.purged import DECONTAMINATION, DUPLICATES
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ WHOLE_BELOW_WORDS = 13
 """A shorter item is found whole or not at all: half of it is common speech."""
 _MAX_ITEMS_PER_SEED = 64
 _VERSION = 1
+_PLAIN_WORD = re.compile(r"\w+")
 _LETTER_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -161,7 +163,8 @@ def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) 
     too_short: Counter[str] = Counter()
     for item in items:
         found = word_hashes(item.text)
-        if found.size >= min_words:
+        # A contraction is one word here and two to Megatron-LM: either reading will do.
+        if max(found.size, len(_PLAIN_WORD.findall(item.text))) >= min_words and found.size:
             kept.append(item)
             hashes.append(found)
             letters.append(b"".join(normalized_words(item.text)))

@@ -52,7 +52,7 @@ def find_matches(text: str, index: BenchmarkIndex, rules: Decontamination) -> li
     if rules.ngrams is not None:
         found.update(_ngram_matches(hashes, index))
     if rules.items is not None:
-        found.update(_whole_items(text, hashes, index, rules.items))
+        found.update(_whole_items(text, index))
         found.update(_edited_items(hashes, index, rules.items))
     return sorted(found)
 
@@ -65,9 +65,7 @@ def _ngram_matches(hashes: Hashes, index: BenchmarkIndex) -> Iterator[Match]:
             yield Match(place, place + length, int(table.values[entry]), NGRAM, 1.0, value)
 
 
-def _whole_items(
-    text: str, hashes: Hashes, index: BenchmarkIndex, rules: ItemRules
-) -> Iterator[Match]:
+def _whole_items(text: str, index: BenchmarkIndex) -> Iterator[Match]:
     words = normalized_words(text)
     values = letter_values(b"".join(words))
     ends: npt.NDArray[np.int64] | None = None
@@ -79,7 +77,6 @@ def _whole_items(
             ends = np.cumsum([len(w) for w in words])
         items = table.values[entries]
         fits = places + index.letter_counts[items] <= values.size
-        fits &= index.word_counts[items] >= rules.min_words
         for place, item in zip(places[fits].tolist(), items[fits].tolist(), strict=True):
             count = int(index.letter_counts[item])
             if run_hashes(values[place : place + count], count)[0] == index.letter_hashes[item]:
@@ -101,8 +98,6 @@ def _edited_items(hashes: Hashes, index: BenchmarkIndex, rules: ItemRules) -> It
     document = as_characters(word_bits(hashes))
     for item, place, room in candidates.T.tolist():
         words = index.item_words[item]
-        if len(words) < rules.min_words:
-            continue
         begin = max(0, (place - 1) * room)
         window = document[begin : (place + 2) * room + len(words)]
         wanted = rules.min_similarity

@@ -151,8 +151,7 @@ def index_of(rules: Decontamination) -> BenchmarkIndex:
         BenchmarkError: a file can't be used.
     """
     registry = registry_of(rules.registry)
-    ngrams = rules.ngrams
-    lengths = (8, 13) if ngrams is None else (ngrams.min_words, ngrams.max_words)
+    lengths = (rules.min_words, rules.max_words)
     items, indexes = [], []
     for path in benchmark_files(rules):
         if path.endswith(INDEX_SUFFIX):
@@ -165,7 +164,7 @@ def index_of(rules: Decontamination) -> BenchmarkIndex:
     held = {(i.min_words, i.max_words) for i in indexes} - {lengths}
     if held:
         raise BenchmarkError(
-            f"decontamination.ngrams asks for {lengths[0]} to {lengths[1]} words, an index of "
+            f"decontamination asks for {lengths[0]} to {lengths[1]} words, an index of "
             f"decontamination.benchmarks was built for {' and '.join(map(str, held))}"
         )
     return join_indexes(indexes)

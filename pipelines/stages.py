@@ -28,6 +28,7 @@ from pipelines import (
     signatures,
     tokenizer,
 )
+from pipelines.deduplication.job import compared_parts
 from pipelines.engine import Engine
 from pipelines.image_plan import bucket_name
 from pipelines.part import PartWriter, marker_path
@@ -141,13 +142,13 @@ def _make_documents(stages: Stages) -> None:
 def _signature_parts(stages: Stages) -> list[str]:
     if stages.plan.recipe.dedup is None:
         return []
-    return [p.name for p in duplicates.compared_parts(stages.plan)]
+    return [p.name for p in compared_parts(stages.plan)]
 
 
 def _make_signatures(stages: Stages) -> None:
     if stages.plan.recipe.dedup is None:
         return
-    parts = duplicates.compared_parts(stages.plan)
+    parts = compared_parts(stages.plan)
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
     _run(stages, signatures.STAGE, tasks, signatures.make_signatures)
 

@@ -302,12 +302,6 @@ class Dedup(Section):
 class NgramRules(Section):
     """Shared n-grams of words, as MT-NLG's data were cleaned (Megatron-LM, filter_ngrams.py)."""
 
-    max_words: int = Field(13, ge=2, description="Length of an n-gram in words (MT-NLG: 13).")
-    min_words: int = Field(
-        8,
-        ge=1,
-        description="A shorter item than `max_words` is taken whole if it has so many (MT-NLG: 8).",
-    )
     frequent: int | None = Field(
         10,
         ge=2,
@@ -319,7 +313,6 @@ class NgramRules(Section):
 class ItemRules(Section):
     """Items that a document holds whole, edited lightly or not at all."""
 
-    min_words: int = Field(8, ge=1, description="Shorter items are not looked for.")
     min_similarity: Ratio = Field(
         0.7,
         description="Least share of an item's words found in their order, for items of 20 words "
@@ -341,6 +334,14 @@ class Decontamination(Section):
         None,
         description="YAML file that maps fields of further benchmarks to texts; "
         "`curate benchmark-index registry` prints the one that is built in.",
+    )
+    min_words: int = Field(
+        8, ge=1, description="Items of fewer words are not looked for (MT-NLG: 8)."
+    )
+    max_words: int = Field(
+        13,
+        ge=2,
+        description="Length of an n-gram in words; a shorter item is taken whole (MT-NLG: 13).",
     )
     ngrams: NgramRules | None = NgramRules()
     items: ItemRules | None = ItemRules()

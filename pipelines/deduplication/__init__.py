@@ -1,0 +1,1 @@
+"""The steps of stage `duplicates`, each from files to files."""

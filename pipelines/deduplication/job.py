@@ -1,0 +1,249 @@
+"""What every step of de-duplication works on: groups of parts, partitions, dropped documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dedup.nodes import MAX_PARTS, Columns, locator, place
+from dedup.words import Hashes, mix
+from pipelines.exchange import Exchange, Task
+from pipelines.plan import InputPart, RunPlan
+from pipelines.purged import DUPLICATES as STAGE
+from pipelines.run_directory import RunDirectory
+from pipelines.signatures import check_parameters
+from schemas.errors import UsageError
+from schemas.identity import content_key
+from schemas.recipe import Dedup
+
+URL, EXACT, NEAR = "dedup.url", "dedup.exact", "dedup.near"
+RULES = (URL, EXACT, NEAR)
+STEPS = ("urls", "exact", "clusters")
+"""The step that finds what each rule drops, in order."""
+PAIR = ("high", "low", "other_high", "other_low")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignaturePart:
+    """One signatures file, of this run or an earlier one, or a range of its rows."""
+
+    number: int
+    run: RunDirectory
+    name: str
+    of_this_run: bool
+    documents: int
+    first_row: int = 0
+
+    @property
+    def first_locator(self) -> int:
+        return self.number << 24 | self.first_row
+
+    def batches(self, columns: list[str], size: int = 1 << 15) -> Iterator[tuple[int, pa.Table]]:
+        """The rows of the range, some thousand at a time, each with the number of its first."""
+        with self.run.open(f"signatures/{self.name}.parquet") as stream:
+            held = pq.ParquetFile(stream)
+            counts = [held.metadata.row_group(g).num_rows for g in range(held.num_row_groups)]
+            starts = np.cumsum([0, *counts])
+            end = self.first_row + self.documents
+            first = int(np.searchsorted(starts, self.first_row, side="right")) - 1
+            last = int(np.searchsorted(starts, end, side="left"))
+            row = int(starts[first])
+            for batch in held.iter_batches(
+                size, row_groups=list(range(first, last)), columns=columns
+            ):
+                skipped = max(self.first_row - row, 0)
+                wanted = batch.slice(skipped, max(min(batch.num_rows, end - row) - skipped, 0))
+                if wanted.num_rows:
+                    yield row + skipped, wanted
+                row += batch.num_rows
+
+    def read(self, columns: list[str]) -> pa.Table:
+        return pa.Table.from_batches([batch for _, batch in self.batches(columns)])
+
+    def format_key(self) -> int:
+        with self.run.open(f"signatures/{self.name}.parquet") as stream:
+            found = pq.read_schema(stream).metadata[b"format"]
+        return int.from_bytes(content_key("format", found)[:8], "little")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How work is cut; the outcome does not depend on it."""
+
+    group_documents: int = 250_000
+    """Documents that are worked on together: neighbouring parts, or a range of a large one."""
+    partition_rows: int = 2_000_000
+    """Rows that a partition should have."""
+
+
+SIZES = Sizes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What every task of every step is given."""
+
+    run: RunDirectory
+    dedup: Dedup
+    groups: tuple[tuple[SignaturePart, ...], ...]
+    partitions: Mapping[str, int]
+    """Number of partitions, by what is partitioned: `documents`, `bands` or `edges`."""
+
+    def by_group(self, step: str) -> Exchange:
+        """The exchange of a step that sends to groups."""
+        return Exchange(self.run, f"{STAGE}/{step}", len(self.groups))
+
+    def by_partition(self, step: str, of: str) -> Exchange:
+        return Exchange(self.run, f"{STAGE}/{step}", self.partitions[of])
+
+    def group_of(self, low: Hashes) -> npt.NDArray[np.int64]:
+        """Number of the group that holds each document."""
+        firsts = np.array([group[0].first_locator for group in self.groups], np.uint64)
+        return np.searchsorted(firsts, locator(low), side="right") - 1
+
+    def partition_of(self, keys: Hashes, of: str) -> npt.NDArray[np.int64]:
+        return (mix(keys) % np.uint64(self.partitions[of])).astype(np.int64)
+
+    def group_tasks(self) -> list[Task]:
+        return [
+            Task(name=f"{index:05d}", cost=sum(p.documents for p in group), payload=index)
+            for index, group in enumerate(self.groups)
+        ]
+
+    def partition_tasks(self, of: str) -> list[Task]:
+        return [
+            Task(name=f"{index:05d}", cost=1, payload=index) for index in range(self.partitions[of])
+        ]
+
+
+def make_groups(
+    run: RunDirectory, plan: RunPlan, dedup: Dedup, sizes: Sizes
+) -> tuple[tuple[SignaturePart, ...], ...]:
+    groups: list[list[SignaturePart]] = [[]]
+    room = sizes.group_documents
+    for part in _signature_parts(run, plan, dedup):
+        for first_row in range(0, part.documents, sizes.group_documents):
+            count = min(sizes.group_documents, part.documents - first_row)
+            if room < count:
+                groups.append([])
+                room = sizes.group_documents
+            groups[-1].append(replace(part, first_row=first_row, documents=count))
+            room -= count
+    return tuple(tuple(group) for group in groups if group)
+
+
+def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator[SignaturePart]:
+    for part in compared_parts(plan):
+        yield _signature_part(run, part.name, part.number, True)
+    number = len(plan.parts)
+    for root in dedup.against:
+        earlier = RunDirectory(root)
+        paths = earlier.list("signatures", suffix=".parquet")
+        if not paths:
+            raise UsageError(
+                f"dedup.against: {root} has no signatures. "
+                "Give the directory of a run whose recipe has a `dedup` section."
+            )
+        for path in paths:
+            problem = check_parameters(earlier, path, dedup)
+            if problem is not None:
+                raise UsageError(
+                    f"dedup.against: {root} can't be compared with: {problem}. "
+                    "Use the earlier run's parameters, or leave it out."
+                )
+            name = path.removeprefix("signatures/").removesuffix(".parquet")
+            yield _signature_part(earlier, name, number, False)
+            number += 1
+    if number > MAX_PARTS:
+        raise UsageError(f"de-duplication takes at most {MAX_PARTS:,} parts (got {number:,})")
+
+
+def compared_parts(plan: RunPlan) -> list[InputPart]:
+    """The parts whose documents are compared: pairs have captions, not texts."""
+    return [p for p in plan.parts if plan.recipe.sources[p.source].format != "pairs"]
+
+
+def _signature_part(run: RunDirectory, name: str, number: int, of_this_run: bool) -> SignaturePart:
+    with run.open(f"signatures/{name}.parquet") as stream:
+        documents = pq.read_metadata(stream).num_rows
+    return SignaturePart(
+        number=number, run=run, name=name, of_this_run=of_this_run, documents=documents
+    )
+
+
+def columns_of(job: Job, group: int, names: list[str], without: Dropped) -> Iterator[Columns]:
+    """The columns of a group's parts, placed, without the documents already dropped."""
+    for part in job.groups[group]:
+        table = part.read(["high", "low", *names])
+        columns = {name: table[name].to_numpy() for name in names}
+        high, low = table["high"].to_numpy(), table["low"].to_numpy()
+        columns["high"], columns["low"] = place(
+            high, low, part.number, part.of_this_run, part.first_row
+        )
+        kept = ~without.holds(columns["low"])
+        yield {name: column[kept] for name, column in columns.items()}
+
+
+class Dropped:
+    """Documents of one group that are dropped, and for which others."""
+
+    def __init__(self, job: Job, group: int, steps: Iterable[str]) -> None:
+        found: list[Columns] = []
+        for step in steps:
+            chunk = job.by_group(step).receive_all(group)
+            if chunk is not None:
+                rule = np.full(chunk["low"].size, STEPS.index(step), np.uint64)
+                found.append({**chunk, "rule": rule})
+        names = (*PAIR, "rule")
+        pairs = {
+            n: np.concatenate([f[n] for f in found]) if found else np.empty(0, np.uint64)
+            for n in names
+        }
+        order = np.argsort(locator(pairs["low"]))
+        self.pairs = {n: column[order] for n, column in pairs.items()}
+        """A row per document, sorted by locator: it, the other, and the index of the rule."""
+        self._locators = locator(self.pairs["low"])
+
+    def holds(self, low: Hashes) -> npt.NDArray[np.bool_]:
+        return np.isin(locator(low), self._locators)
+
+    def index(self, low: Hashes) -> npt.NDArray[np.int64]:
+        """Position in `pairs` of each document; each must be held."""
+        return np.searchsorted(self._locators, locator(low))
+
+
+def turned(pairs: Columns) -> Columns:
+    return {
+        "high": pairs["other_high"],
+        "low": pairs["other_low"],
+        "other_high": pairs["high"],
+        "other_low": pairs["low"],
+    }
+
+
+def chosen(columns: Mapping[str, Any], rows: npt.NDArray[Any]) -> dict[str, Any]:
+    return {name: column[rows] for name, column in columns.items()}
+
+
+def pair_up(columns: Columns, others: Columns) -> Columns:
+    return {
+        "high": columns["high"],
+        "low": columns["low"],
+        "other_high": others["high"],
+        "other_low": others["low"],
+    }
+
+
+def steps_before(step: str, dedup: Dedup) -> list[str]:
+    switched_on = {"urls": dedup.urls, "exact": dedup.exact, "clusters": dedup.near}
+    return [s for s in STEPS[: STEPS.index(step)] if switched_on[s]]
+
+
+def all_steps(dedup: Dedup) -> list[str]:
+    return [*steps_before("clusters", dedup), *(["clusters"] if dedup.near else [])]
