@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 
 from extraction.fallback import require_fallback
+from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.run_directory import RunDirectory
@@ -105,9 +106,22 @@ def _require_documents(stages: Stages, stage: str) -> None:
 
 
 def _fingerprint_inputs(plan: RunPlan) -> str:
-    """SHA-256 of what is read: names and sizes of the files, and the given tokenizer model."""
+    """SHA-256 of what is read.
+
+    Names and sizes of the inputs and of earlier runs' signatures; benchmarks and the tokenizer
+    model with their bytes.
+    """
     files = [[p.source, p.file_name, p.size] for p in plan.parts]
+    dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
+    for root in dedup.against if dedup is not None else ():
+        earlier = RunDirectory(root)
+        files += [[p, earlier.size(p)] for p in earlier.list("signatures", suffix=".parquet")]
     digest = hashlib.sha256(json.dumps(files).encode())
+    if decontamination is not None:
+        for path in benchmark_files(decontamination):
+            with fsspec.open(path, "rb") as stream:
+                digest.update(stream.read())
+        digest.update(str(registry_of(decontamination.registry)).encode())
     model = plan.recipe.tokenization.model
     if model is not None:
         try:

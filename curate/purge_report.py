@@ -55,8 +55,9 @@ def _members(run: RunDirectory, kept: set[str]) -> dict[str, list[dict[str, str]
     for row in duplicates(run):
         if row["kept_id"] in kept:
             listed = found.setdefault(row["kept_id"], [])
-            if len(listed) < _MEMBERS:
-                listed.append({"id": row["id"], "url": row["url"], "rule": row["rule"]})
+            member = {"id": row["id"], "url": row["url"], "rule": row["rule"]}
+            if len(listed) < _MEMBERS and member not in listed:
+                listed.append(member)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from curate.purge_report import decontamination_report, dedup_report
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, success_path
 from schemas.errors import UsageError
@@ -66,6 +67,8 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
         "drops": drops,
         "shards": shards,
         "sources": _by_source(shards),
+        "dedup": dedup_report(run),
+        "decontamination": decontamination_report(run),
     }
 
 

@@ -14,6 +14,12 @@ def _rows(**properties: Any) -> dict[str, Any]:
     return {"type": "array", "items": item}
 
 
+_PURGED = {
+    "documents_in": _COUNT,
+    "documents_out": _COUNT,
+    "documents_dropped": {"type": "object", "additionalProperties": _COUNT},
+}
+
 STATS_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Statistics of a curate run",
@@ -51,5 +57,50 @@ STATS_SCHEMA: dict[str, Any] = {
             sha256=_TEXT,
         ),
         "sources": {"type": "object"},
+        "dedup": {
+            "type": ["object", "null"],
+            "properties": {
+                **_PURGED,
+                "rounds": _COUNT,
+                "candidate_pairs": _COUNT,
+                "cluster_sizes": {"type": "object", "additionalProperties": _COUNT},
+                "largest_clusters": _rows(
+                    documents=_COUNT,
+                    kept_id=_TEXT,
+                    kept_url=_TEXT,
+                    dropped=_rows(id=_TEXT, url=_TEXT, rule=_TEXT),
+                ),
+            },
+        },
+        "decontamination": {
+            "type": ["object", "null"],
+            "properties": {
+                **_PURGED,
+                "documents_cut": _COUNT,
+                "documents_tagged": _COUNT,
+                "benchmarks": _rows(
+                    name=_TEXT,
+                    items=_COUNT,
+                    texts_too_short=_COUNT,
+                    items_hit=_COUNT,
+                    documents_cut=_COUNT,
+                    documents_dropped=_COUNT,
+                    documents_tagged=_COUNT,
+                    examples=_rows(
+                        id=_TEXT,
+                        url=_TEXT,
+                        item=_TEXT,
+                        rule=_TEXT,
+                        similarity=_NUMBER,
+                        words=_COUNT,
+                        start=_COUNT,
+                        end=_COUNT,
+                        before=_TEXT,
+                        text=_TEXT,
+                        after=_TEXT,
+                    ),
+                ),
+            },
+        },
     },
 }

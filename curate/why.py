@@ -44,9 +44,19 @@ def _archived(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 def _ledger(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     for _, row in _matching(run, "ledger", "url", url):
         limit = f", limit {row['limit']}" if row["limit"] else ""
-        where = f" in document {row['id']}" if row["kind"] == "node" else ""
-        detail = f"{row['kind']}{where} dropped by {row['rule']}: {row['value']}{limit}"
+        where = f" in document {row['id']}" if row["kind"] in ("node", "passage") else ""
+        detail = (
+            f"{row['kind']}{where} dropped by {row['rule']}: {row['value']}{limit}{_match(row)}"
+        )
         yield {"what": "dropped", "detail": detail, **_plain(row)}
+
+
+def _match(row: dict[str, Any]) -> str:
+    if not row["match"]:
+        return ""
+    if row["rule"].startswith("dedup."):
+        return f" (document {row['match']} is kept instead)"
+    return f" (item {row['match']})"
 
 
 def _documents(run: RunDirectory, url: str, folder: str, stage: str) -> Iterator[dict[str, Any]]:

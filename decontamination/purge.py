@@ -67,7 +67,10 @@ def purge(
     first = found[0]
     match = f"{first.benchmark}:{first.item}"
     if rules.action == "drop":
-        return Purged(outcome=Drop(first.rule, f"{first.words} words", match=match), found=found)
+        return Purged(
+            outcome=Drop(first.rule, f"characters {first.start} to {first.end}", match=match),
+            found=found,
+        )
     if rules.action == "tag":
         scores = {**document.scores, "decontamination.matches": float(len(found))}
         return Purged(outcome=replace(document, scores=scores), found=found)

@@ -313,7 +313,8 @@ def _purged(
 def _tell_cuts(part: PartWriter, source: str, document: Document, purged: Purged) -> None:
     """A ledger row for each item that a document was cut or tagged for."""
     for found in {(f.benchmark, f.item): f for f in reversed(purged.found)}.values():
-        verdict = Drop(found.rule, found.text[:100], match=f"{found.benchmark}:{found.item}")
+        where = f"characters {found.start} to {found.end}: {found.text[:100]}"
+        verdict = Drop(found.rule, where, match=f"{found.benchmark}:{found.item}")
         part.drop(source, "passage", document.id, document.url, verdict)
 
 

@@ -56,6 +56,10 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     for source in data["sources"].values():
         for key in ("paths", "crawl", "crawl_root", "limit"):
             del source[key]
+    if recipe.dedup is not None:
+        del data["dedup"]["against"]
+    if recipe.decontamination is not None:
+        del data["decontamination"]["benchmarks"], data["decontamination"]["registry"]
     if recipe.tokenization.model is not None:
         data["tokenization"]["model"] = "given"
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

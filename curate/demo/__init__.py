@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -11,9 +12,11 @@ from curate.cli import find_recipe
 from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
+from curate.demo.texts import BENCHMARK_ITEM
 from curate.progress import ProgressWatch
 from pipelines.run_directory import RunDirectory
 from pipelines.worker_processes import Process
+from schemas.recipe import Decontamination
 
 
 def run_demo(out: str, workers: int, processes: list[Process]) -> None:
@@ -30,9 +33,12 @@ def run_demo(out: str, workers: int, processes: list[Process]) -> None:
         pages, images = crawl(address, archive)
         click.echo(f"crawled {pages} pages and {images} images into {archive}")
         recipe = with_inputs(find_recipe("demo"), (str(archive),))
+        benchmark = folder / "benchmark.jsonl"
+        benchmark.write_text(json.dumps({"id": "weekend", "text": BENCHMARK_ITEM}) + "\n")
+        removal = Decontamination(benchmarks=(str(benchmark),))
         fetch = recipe.images.fetch.model_copy(update={"allow_hosts": (address,)})
         settings = recipe.images.model_copy(update={"fetch": fetch})
-        recipe = recipe.model_copy(update={"images": settings})
+        recipe = recipe.model_copy(update={"images": settings, "decontamination": removal})
         run = RunDirectory(str(folder / "run"))
         build_shards(
             recipe, run.root, watch=ProgressWatch(run), workers=workers, processes=processes

@@ -47,11 +47,11 @@ ARTICLES: dict[str, list[str]] = {
 }
 
 BENCHMARK_ITEM = (
-    "<h2>Question nine</h2><p>A fisherman sells 14 boxes of herring in the morning and half as many in "
-    "the afternoon. Each box holds 36 fish, and the cook of the sailors' club buys every third fish that "
-    "is left from the afternoon. How many fish does the cook buy? Answer: 84</p>"
+    "A fisherman sells 14 boxes of herring in the morning and half as many in the afternoon. Each "
+    "box holds 36 fish, and the cook of the sailors' club buys every third fish that is left from "
+    "the afternoon. How many fish does the cook buy?"
 )
-"""An item as it would stand in an evaluation set, pasted into a page."""
+"""An item of an evaluation set, which a page of the site holds."""
 
 FOREIGN: dict[str, list[str]] = {
     "de": [

@@ -1,0 +1,328 @@
+"""De-duplication over real documents and over clusters made to be hard."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasketch import MinHash, MinHashLSH
+
+from dedup.minhash import MinHasher
+from dedup.nodes import preference
+from pipelines import documents, duplicates, signatures
+from pipelines.deduplication.job import Sizes
+from pipelines.duplicates import run_duplicates
+from pipelines.engine import Engine
+from pipelines.parts import PartTask, run_parts
+from pipelines.plan import RunPlan, plan_parts
+from pipelines.run_directory import RunDirectory
+from schemas.errors import UsageError
+from schemas.recipe import Dedup, Recipe, Source
+from tests.texts import prose, with_words_replaced
+
+SMALL = Sizes(group_documents=70, partition_rows=500)
+Row = dict[str, Any]
+
+
+@contextmanager
+def run_of(folder: Path, dedup: Dedup, parts: list[list[Row]], workers: int = 1) -> Iterator[tuple]:
+    """A run directory with the documents of JSON lines files, and their signatures."""
+    (folder / "in").mkdir(parents=True)
+    for number, rows in enumerate(parts):
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "in" / f"{number}.jsonl").write_text(lines)
+    source = Source(kind="jsonl", format="text", paths=(str(folder / "in"),))
+    recipe = Recipe(name="test", sources={"texts": source}, dedup=dedup)
+    plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
+    run = RunDirectory(str(folder / "run"))
+    tasks = [PartTask(name=p.name, cost=1, payload=p) for p in plan.parts]
+    with Engine("direct", workers) as engine:
+        run_parts(engine, run, plan, documents.STAGE, tasks, documents.make_documents)
+        run_parts(engine, run, plan, signatures.STAGE, tasks, signatures.make_signatures)
+        yield engine, run, plan
+
+
+def dropped(run: RunDirectory) -> dict[str, tuple[str, str]]:
+    """Rule and kept document, by id of the dropped one."""
+    found = {}
+    for path in run.list("verdicts/duplicates", suffix=".parquet"):
+        with run.open(path) as stream:
+            for row in pq.read_table(stream).to_pylist():
+                found[row["id"]] = (row["rule"], row["kept_id"])
+    return found
+
+
+def deduplicate(
+    folder: Path,
+    parts: list[list[Row]],
+    dedup: Dedup | None = None,
+    sizes: Sizes = SMALL,
+    workers: int = 1,
+) -> dict[str, tuple[str, str]]:
+    with run_of(folder, dedup or Dedup(), parts, workers) as (engine, run, plan):
+        run_duplicates(engine, run, plan, sizes)
+        assert not run.list("exchange")
+        return dropped(run)
+
+
+def row(name: str, text: str, **fields: str) -> Row:
+    return {"id": name, "text": text, **fields}
+
+
+LONG = prose("long", 300)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            [row("old", "One text. " * 9, url="http://h/a#x", date="2023-05-01T00:00:00Z"),
+             row("new", LONG, url="http://h/a", date="2024-01-01"),
+             row("other", prose("z"), url="http://h/b", date="2025-01-01")],
+            {"old": ("dedup.url", "new")},
+        ),
+        (
+            [row("a", LONG), row("b", LONG, url="http://h/1"), row("c", LONG + " ")],
+            {"a": ("dedup.exact", "c"), "b": ("dedup.near", "c")},
+        ),
+        (
+            [row("short", with_words_replaced(LONG, 0.01, "e")), row("long", LONG + " And more.")],
+            {"short": ("dedup.near", "long")},
+        ),
+        (
+            [row("x", LONG), row("y", prose("another", 300)), row("z", "!!"), row("w", "??")],
+            {},
+        ),
+        # The latest capture of a URL is itself a near-duplicate of a longer text.
+        (
+            [row("first", prose("q"), url="http://h/u", date="2020-01-01"),
+             row("second", LONG, url="http://h/u", date="2021-01-01"),
+             row("longest", LONG + " And more.")],
+            {"first": ("dedup.url", "longest"), "second": ("dedup.near", "longest")},
+        ),
+    ],
+    ids=["latest URL", "equal texts", "longest", "nothing", "chain of reasons"],
+)  # fmt: skip
+def test_what_is_kept(tmp_path: Path, rows: list[Row], expected: dict[str, tuple]) -> None:
+    found = deduplicate(tmp_path, [rows])
+    if "b" in found:  # which of two equal texts goes first is up to the hash
+        assert {found["a"], found["b"]} == {("dedup.exact", "c"), ("dedup.near", "c")}
+    else:
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("switched_off", "rule"),
+    [("urls", "dedup.url"), ("exact", "dedup.exact"), ("near", "dedup.near")],
+)
+def test_each_rule_can_be_switched_off(tmp_path: Path, switched_off: str, rule: str) -> None:
+    rows = [
+        row("u1", prose("u1"), url="http://h/a"),
+        row("u2", prose("u2"), url="http://h/a"),
+        row("e1", "?!"),
+        row("e2", "?!"),
+        row("n1", LONG),
+        row("n2", with_words_replaced(LONG, 0.01, "n")),
+    ]
+    found = deduplicate(tmp_path, [rows], Dedup.model_validate({switched_off: False}))
+    every = {"dedup.url", "dedup.exact", "dedup.near"}
+    assert {r for r, _ in found.values()} == every - {rule}
+
+
+def mixed_rows(count: int) -> list[Row]:
+    """Originals, edited copies of them, equal copies and second captures."""
+    rows = []
+    for number in range(count):
+        text = prose(str(number), 120)
+        rows.append(row(f"{number}", text, url=f"http://h/{number}", date="2024-01-01"))
+        if number % 3 == 0:
+            rows.append(row(f"{number}n", with_words_replaced(text, 0.01, str(number))))
+        if number % 4 == 0:
+            rows.append(row(f"{number}e", text))
+        if number % 5 == 0:
+            later = prose(f"{number}later", 120)
+            rows.append(row(f"{number}u", later, url=f"http://h/{number}", date="2024-02-01"))
+    return rows
+
+
+def test_order_parts_groups_and_workers_change_nothing(tmp_path: Path) -> None:
+    rows = mixed_rows(90)
+    expected = deduplicate(tmp_path / "one", [rows], sizes=Sizes())
+    assert {r for r, _ in expected.values()} == {"dedup.url", "dedup.exact", "dedup.near"}
+    for number, (parts, workers) in enumerate([(1, 1), (5, 1), (3, 2)]):
+        shuffled = random.Random(number).sample(rows, len(rows))
+        cut = [shuffled[i::parts] for i in range(parts)]
+        assert deduplicate(tmp_path / str(number), cut, workers=workers) == expected
+
+
+def test_clusters_are_those_of_datasketch(tmp_path: Path) -> None:
+    """As sets of pairs, against LSH and exact connected components of the reference."""
+    rows = [
+        row(f"{number}-{edit}", with_words_replaced(prose(str(number), 150), share, f"{edit}"))
+        for number in range(40)
+        for edit, share in enumerate((0.005, 0.02, 0.03, 0.05, 0.08))
+    ]
+    settings = Dedup(urls=False, exact=False, min_similarity=None)
+    found = deduplicate(tmp_path, [rows[:90], rows[90:]], settings)
+    hasher = MinHasher(settings.bands, settings.rows, settings.shingle_words)
+    index = MinHashLSH(num_perm=hasher.size, params=(hasher.bands, hasher.rows))
+    parent = {r["id"]: r["id"] for r in rows}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for r in rows:
+        reference = MinHash(num_perm=hasher.size, hashfunc=int)
+        reference.update_batch(hasher.shingles(r["text"]).tolist())
+        for neighbour in index.query(reference):
+            parent[root(r["id"])] = root(neighbour)
+        index.insert(r["id"], reference)
+    ours = {r["id"]: found.get(r["id"], ("", r["id"]))[1] for r in rows}
+
+    def pairs(of: Callable[[str], str]) -> set[tuple[str, str]]:
+        names = [r["id"] for r in rows]
+        return {(a, b) for a in names for b in names if a < b and of(a) == of(b)}
+
+    assert pairs(ours.__getitem__) == pairs(root)
+    assert len(pairs(root)) > 100
+
+
+def test_dissimilar_documents_of_one_band_are_not_merged(tmp_path: Path) -> None:
+    """With a single row to a band nearly everything shares one; signatures tell it apart."""
+    rows = [row(f"{n}", prose(str(n % 30), 60) + prose(f"own {n}", 60)) for n in range(60)]
+    loose = {"bands": 64, "rows": 1, "min_similarity": None}
+    assert len(deduplicate(tmp_path / "loose", [rows], Dedup.model_validate(loose))) > 25
+    verified = {**loose, "min_similarity": 0.65}
+    assert not deduplicate(tmp_path / "verified", [rows], Dedup.model_validate(verified))
+
+
+def test_earlier_runs_are_not_taken_again(tmp_path: Path) -> None:
+    old = [row("old", LONG[:900]), row("page", prose("p"), url="http://h/p", date="2020-01-01")]
+    new = [
+        row("new", LONG[:900] + " More of it."),
+        row("page again", prose("p2"), url="http://h/p", date="2024-01-01"),
+        row("fresh", prose("fresh")),
+    ]
+    with run_of(tmp_path / "first", Dedup(), [old]) as (engine, run, plan):
+        run_duplicates(engine, run, plan, SMALL)
+        for path in run.list("documents"):
+            Path(run.path(path)).unlink()  # the text is not needed any more
+    found = deduplicate(tmp_path / "second", [new], Dedup(against=(run.root,)))
+    assert found == {"new": ("dedup.near", "old"), "page again": ("dedup.url", "page")}
+    with pytest.raises(UsageError, match=r"dedup\.bands is 20 here and 14 there"):
+        deduplicate(tmp_path / "third", [new], Dedup(bands=20, against=(run.root,)))
+    with pytest.raises(UsageError, match="has no signatures"):
+        deduplicate(tmp_path / "fourth", [new], Dedup(against=(str(tmp_path / "nowhere"),)))
+
+
+def test_a_killed_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_rows(60)
+    expected = deduplicate(tmp_path / "whole", [rows])
+    with run_of(tmp_path / "killed", Dedup(), [rows]) as (engine, run, plan):
+
+        def fail(*_: object) -> None:
+            raise OSError("no space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(duplicates, "answer_targets", fail)
+            with pytest.raises((OSError, RuntimeError), match="no space left"):
+                run_duplicates(engine, run, plan, SMALL)
+        done = {p: Path(run.path(p)).stat().st_mtime_ns for p in run.list("exchange")}
+        assert any("/edges-00/" in path for path in done)
+        run_duplicates(engine, run, plan, SMALL)
+        assert dropped(run) == expected
+
+
+# --- clusters made of signatures alone -----------------------------------------------------------
+
+
+def write_signatures(run: RunDirectory, name: str, dedup: Dedup, rows: Iterable[np.ndarray]) -> int:
+    """A documents part of empty documents with given signatures."""
+    held = list(rows)
+    schema = signatures.signature_schema(dedup, "text")
+    table = []
+    for number, signature in enumerate(held):
+        high, low = preference(0.0, 100 + number, number)
+        table.append(
+            {
+                "id": f"{number}", "url": "", "high": high, "low": low, "url_key": 0,
+                "captured": 0, "content_key": 0, "content_key_2": 0, "has_words": True,
+                "signature": signature.astype("<u4").tobytes(),
+            }
+        )  # fmt: skip
+    with run.publish(f"signatures/{name}.parquet") as path:
+        pq.write_table(pa.Table.from_pylist(table, schema), path, row_group_size=1_000)
+    return len(held)
+
+
+def cluster(tmp_path: Path, dedup: Dedup, rows: Iterable[np.ndarray], sizes: Sizes) -> tuple:
+    """Kept document by dropped one, the rounds and the candidates."""
+    with run_of(tmp_path, dedup, [[row("only", "x")]]) as (engine, run, plan):
+        count = write_signatures(run, plan.parts[0].name, dedup, rows)
+        empty = pa.table({"id": [str(n) for n in range(count)], "url": [""] * count})
+        with run.publish(f"documents/{plan.parts[0].name}.parquet") as path:
+            pq.write_table(empty, path)
+        run_duplicates(engine, run, plan, sizes)
+        facts = run.read_json("verdicts/duplicates/clusters.json")
+        found = {int(k): int(kept) for k, (_, kept) in dropped(run).items()}
+        return found, facts["rounds"], facts["candidate_pairs"]
+
+
+NO_CHECK = Dedup(urls=False, exact=False, min_similarity=None, bands=4, rows=2)
+
+
+def test_a_cluster_of_ten_thousand(tmp_path: Path) -> None:
+    """Everything shares every band: a star of edges per band, one cluster."""
+    same = np.arange(8)
+    found, rounds, candidates = cluster(
+        tmp_path,
+        NO_CHECK,
+        (same for _ in range(10_000)),
+        Sizes(group_documents=3_000, partition_rows=20_000),
+    )
+    assert set(found.values()) == {9_999}  # the longest
+    assert len(found) == 9_999
+    assert candidates <= 4 * 9_999
+    print(f"10,000 members: {rounds} rounds")
+    assert rounds <= 12
+
+
+def test_a_shuffled_chain_of_a_thousand(tmp_path: Path) -> None:
+    """Each document shares a band with the next alone, in an order that knows nothing of it."""
+    order = random.Random(4).sample(range(1_000), 1_000)
+    rows = np.random.RandomState(2).randint(0, 1 << 31, (1_000, 8), dtype=np.uint32)
+    for position in range(999):
+        band = slice(0, 2) if position % 2 else slice(2, 4)
+        rows[order[position + 1], band] = rows[order[position], band]
+    found, rounds, candidates = cluster(
+        tmp_path, NO_CHECK, rows, Sizes(group_documents=600, partition_rows=1_100)
+    )
+    assert set(found.values()) == {999}
+    assert len(found) == candidates == 999
+    print(f"chain of 1,000: {rounds} rounds")
+    assert rounds <= 12
+
+
+def test_a_band_shared_by_every_document(tmp_path: Path) -> None:
+    """It costs a candidate a document, and merges nothing that is not alike."""
+    rows = np.random.RandomState(3).randint(0, 1 << 31, (6_000, 112), dtype=np.uint32)
+    rows[:, :8] = 7
+    rows[1::100] = rows[::100]
+    dedup = Dedup(urls=False, exact=False)
+    found, rounds, candidates = cluster(
+        tmp_path, dedup, rows, Sizes(group_documents=1_000, partition_rows=5_000)
+    )
+    assert found == {number: number + 1 for number in range(0, 6_000, 100)}
+    assert candidates < 6_000 + 60 * 13
+    print(f"a band of 6,000: {rounds} rounds")
+    assert rounds <= 12
