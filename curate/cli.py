@@ -16,7 +16,7 @@ import click
 from curate import __version__
 from schemas.errors import CurateError, UsageError
 from schemas.recipe import Recipe
-from schemas.recipe_file import RecipeError, load_recipe, recipe_to_yaml
+from schemas.recipe_file import RecipeError, load_recipe, parse_section, recipe_to_yaml
 
 if TYPE_CHECKING:
     from pipelines.run_directory import RunDirectory
@@ -400,13 +400,12 @@ def dedup(
     from schemas.recipe import DEDUP_PRESETS, Dedup
 
     given = {"bands": bands, "rows": rows, "shingle_words": shingle_words}
-    settings = {**DEDUP_PRESETS[preset], **{k: v for k, v in given.items() if v is not None}}
-    try:
-        chosen = Dedup.model_validate(
-            {**settings, "min_similarity": min_similarity or None, "against": run_folders(against)}
-        )
-    except ValueError as error:
-        fail(str(error), 2)
+    settings: dict[str, Any] = {
+        **DEDUP_PRESETS[preset],
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    settings |= {"min_similarity": min_similarity or None, "against": run_folders(against)}
+    chosen = parse_section(Dedup, settings, "dedup")
     report = _run_on_files(inputs, out, workers, dedup=chosen)
     _tell_documents(report)
     click.echo(f"clusters converged in {report['rounds']} rounds")
@@ -467,9 +466,8 @@ def decontaminate(
     from schemas.recipe import Decontamination
 
     off: dict[str, Any] = {"ngrams": {"items": None}, "items": {"ngrams": None}}.get(method, {})
-    chosen = Decontamination.model_validate(
-        {"benchmarks": benchmarks, "registry": registry, "action": action, **off}
-    )
+    settings = {"benchmarks": benchmarks, "registry": registry, "action": action, **off}
+    chosen = parse_section(Decontamination, settings, "decontamination")
     report = _run_on_files(inputs, out, workers, decontamination=chosen)
     _tell_documents(report)
     for benchmark in report["benchmarks"]:

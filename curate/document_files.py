@@ -27,6 +27,7 @@ from pipelines.worker_processes import Process
 from schemas.document import Document, ImageSegment
 from schemas.errors import UsageError
 from schemas.recipe import Decontamination, Dedup, Recipe, Source
+from sources.compressed import open_compressed
 from sources.corpus import EXTENSIONS, read_corpus
 from sources.listing import list_inputs
 
@@ -155,7 +156,7 @@ def _kept_rows(run: RunDirectory, part: InputPart, stage: str) -> Iterator[_Kept
 def _write_json_lines(run: RunDirectory, recipe: Recipe, stage: str, path: Path) -> None:
     with path.open("wb") as written:
         for part in plan_parts(recipe):
-            with fsspec.open(part.path, "rb", compression="infer") as stream:
+            with open_compressed(part.path) as stream:
                 lines = enumerate(stream)
                 for kept in _kept_rows(run, part, stage):
                     line = next(line for number, line in lines if number == kept.number)

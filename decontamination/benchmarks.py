@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from schemas.errors import UsageError
+from sources.compressed import open_compressed
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".jsonl", ".json", ".parquet", ".ndjson")
@@ -148,7 +149,7 @@ def _rows(path: str) -> Iterator[dict[str, Any]]:
         with fsspec.open(path, "rb") as stream:
             yield from pq.read_table(stream).to_pylist()
         return
-    with fsspec.open(path, "rb", compression="infer") as stream:
+    with open_compressed(path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue

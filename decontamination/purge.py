@@ -40,6 +40,7 @@ class Purged:
 
     outcome: Drop | Document
     found: tuple[Found, ...]
+    """Whole items first, then the longest."""
 
 
 def purge(
@@ -63,7 +64,7 @@ def purge(
         return None
     text = document.text
     spans = word_spans(text)
-    found = tuple(_found(m, text, spans, index) for m in counted)
+    found = tuple(sorted((_found(m, text, spans, index) for m in counted), key=_best_first))
     first = found[0]
     match = f"{first.benchmark}:{first.item}"
     if rules.action == "drop":
@@ -83,6 +84,10 @@ def purge(
     if not cut.text.strip():
         return Purged(outcome=Drop(NOTHING_LEFT, len(text), match=match), found=found)
     return Purged(outcome=cut, found=found)
+
+
+def _best_first(found: Found) -> tuple[bool, int, int, str, str]:
+    return (found.rule == NGRAM, -found.words, found.start, found.benchmark, found.item)
 
 
 def _found(match: Match, text: str, spans: list[tuple[int, int]], index: BenchmarkIndex) -> Found:

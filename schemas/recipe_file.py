@@ -7,7 +7,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -40,6 +40,22 @@ def parse_recipe(data: Any, label: str) -> Recipe:
         raise RecipeError(f"{label}: must be a mapping of sections (got {type(data).__name__})")
     try:
         return Recipe.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{label}: {_explain(e)}" for e in error.errors()]
+        raise RecipeError("\n".join(lines)) from error
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def parse_section(section: type[T], data: dict[str, Any], label: str) -> T:
+    """Validate one section of a recipe by itself.
+
+    Raises:
+        RecipeError: it doesn't fit the schema.
+    """
+    try:
+        return section.model_validate(data)
     except ValidationError as error:
         lines = [f"{label}: {_explain(e)}" for e in error.errors()]
         raise RecipeError("\n".join(lines)) from error

@@ -7,6 +7,7 @@ module raise.
 from __future__ import annotations
 
 import json
+import lzma
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from schemas.page import DamagedRegion, Origin
 from schemas.recipe import Source
 from schemas.verdict import Drop
 from sources.archive import read_archive
+from sources.compressed import open_compressed
 
 CORPUS_KINDS = ("jsonl", "parquet", "wet", "text")
 EXTENSIONS = {
@@ -37,7 +39,15 @@ where the format itself is not."""
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 
 _BATCH_ROWS = 256
-_READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, zstandard.ZstdError, pa.ArrowException)
+_READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    pa.ArrowException,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ def _text_of(value: Any) -> str:
 
 
 def _read_json_lines(path: str) -> Iterator[Any]:
-    with fsspec.open(path, "rb", compression="infer") as stream:
+    with open_compressed(path) as stream:
         for line in stream:
             if not line.strip():
                 yield Drop("record.no_text", "empty line")
@@ -168,7 +178,7 @@ def _read_parquet(path: str) -> Iterator[Any]:
 
 
 def _read_text(path: str) -> Iterator[Any]:
-    with fsspec.open(path, "rb", compression="infer") as stream:
+    with open_compressed(path) as stream:
         data: bytes = stream.read()
     title = path.rsplit("/", 1)[-1].split(".")[0]
     yield {"text": data.decode("utf-8-sig", "replace"), "title": title}
