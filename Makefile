@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench bench-extraction train-extraction lock clean
+.PHONY: setup demo test lint bench bench-dedup bench-extraction train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -35,6 +35,13 @@ DATA ?= ../shared/data
 bench-extraction: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks extraction --data $(DATA)/warc
 
+# TEXTS is a folder of JSON lines files with real texts, of whose sentences documents are made.
+TEXTS ?= $(DATA)/text
+
+bench-dedup: .venv-datatrove/.installed $(VENV)/.installed-core
+	$(BIN)/python -m benchmarks.deduplication rival $(TEXTS)
+	$(BIN)/python -m benchmarks.deduplication scale $(TEXTS)
+
 train-extraction: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.html.train $(DATA)
 
@@ -45,9 +52,10 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
+	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
 
 clean:
-	rm -rf $(VENV) .venv-bench demo-out
+	rm -rf $(VENV) .venv-bench .venv-datatrove demo-out
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "curate needs Python 3.11 to 3.13 (got %s): make PYTHON=python3.12" % sys.version.split()[0])'
@@ -63,4 +71,9 @@ $(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(U
 	$(PYTHON) -m venv .venv-bench
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --require-hashes -r lock/bench.txt
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --no-deps -e .
+	touch $@
+
+.venv-datatrove/.installed: lock/datatrove.txt | $(UV)
+	$(PYTHON) -m venv .venv-datatrove
+	VIRTUAL_ENV=.venv-datatrove $(UV) pip install --quiet --require-hashes -r lock/datatrove.txt
 	touch $@

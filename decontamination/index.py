@@ -20,7 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from decontamination.benchmarks import Item
-from dedup.words import NORMALIZATION, Hashes, mix, ngram_hashes, normalized_words, word_hashes
+from dedup.words import (
+    LETTER_VALUES,
+    NORMALIZATION,
+    Hashes,
+    mix,
+    ngram_hashes,
+    normalized_text,
+    word_hashes,
+)
 from schemas.errors import UsageError
 
 INDEX_SUFFIX = ".index"
@@ -130,8 +138,7 @@ def word_bits(hashes: Hashes) -> npt.NDArray[np.uint16]:
 
 def letter_values(letters: bytes) -> Hashes:
     """A 64-bit number per byte."""
-    table = mix(np.arange(1, 257, dtype=np.uint64) * np.uint64(0xD6E8FEB86659FD93))
-    return table[np.frombuffer(letters, np.uint8)]
+    return LETTER_VALUES.take(np.frombuffer(letters, np.uint8))
 
 
 def run_hashes(values: Hashes, length: int) -> Hashes:
@@ -167,7 +174,7 @@ def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) 
         if max(found.size, len(_PLAIN_WORD.findall(item.text))) >= min_words and found.size:
             kept.append(item)
             hashes.append(found)
-            letters.append(b"".join(normalized_words(item.text)))
+            letters.append(normalized_text(item.text).replace(b" ", b""))
         else:
             too_short[item.benchmark] += 1
     benchmarks = sorted({i.benchmark for i in kept})

@@ -24,7 +24,7 @@ from decontamination.index import (
     run_hashes,
     word_bits,
 )
-from dedup.words import Hashes, ngram_hashes, normalized_words, word_hashes, word_pattern
+from dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes, word_pattern
 from schemas.recipe import Decontamination, ItemRules
 
 NGRAM, ITEM = "decontamination.ngram", "decontamination.item"
@@ -66,15 +66,15 @@ def _ngram_matches(hashes: Hashes, index: BenchmarkIndex) -> Iterator[Match]:
 
 
 def _whole_items(text: str, index: BenchmarkIndex) -> Iterator[Match]:
-    words = normalized_words(text)
-    values = letter_values(b"".join(words))
+    normalized = normalized_text(text)
+    values = letter_values(normalized.replace(b" ", b""))
     ends: npt.NDArray[np.int64] | None = None
     for length, table in index.anchors.items():
         places, entries = table.find(run_hashes(values, length))
         if not places.size:
             continue
         if ends is None:
-            ends = np.cumsum([len(w) for w in words])
+            ends = np.cumsum([len(w) for w in normalized.split()])
         items = table.values[entries]
         fits = places + index.letter_counts[items] <= values.size
         for place, item in zip(places[fits].tolist(), items[fits].tolist(), strict=True):

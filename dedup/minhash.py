@@ -64,7 +64,7 @@ class MinHasher:
         for start in range(0, shingles.size, _TILE):
             values = mixed[start : start + _TILE] * multipliers
             values += increments
-            np.minimum(least, values.min(axis=0), out=least)
+            np.minimum(least, np.minimum.reduce(values), out=least)
         return least
 
     def band_keys(self, signatures: Signatures) -> Hashes:
