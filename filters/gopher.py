@@ -1,0 +1,137 @@
+"""Gopher's quality and repetition rules (Rae et al. 2021, appendix A.1.1, table A1).
+
+Where the paper leaves a choice, datatrove's is taken, which FineWeb was made with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from dedup.words import mix
+from filters.reading import Reading, repeated
+from schemas.recipe import GopherQuality, GopherRepetition
+from schemas.verdict import Drop, Keep, Verdict
+
+STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
+_BULLETS = ("•", "-")
+_ELLIPSES = ("...", "…")
+_PARAGRAPHS = re.compile(r"\n{2,}")
+_LINES = re.compile(r"\n+")
+
+
+def gopher_quality_rule(reading: Reading, rules: GopherQuality) -> Verdict:
+    """Drop texts that are too short or long, or made of symbols, bullets or no English at all."""
+    scores: list[tuple[str, float]] = []
+    for name, value, least, most in _quality(reading, rules):
+        if least is not None and value < least:
+            return Drop(f"gopher.min_{name}", value, least)
+        if most is not None and value > most:
+            return Drop(f"gopher.max_{name}", value, most)
+        scores.append((f"gopher.{name}", value))
+    return Keep(tuple(scores))
+
+
+Bounded = tuple[str, float, float | None, float | None]
+"""Name, value, least and most."""
+
+
+def _quality(reading: Reading, rules: GopherQuality) -> Iterator[Bounded]:
+    words, tokens, lines = reading.words, reading.tokens, reading.lines
+    yield "words", float(len(words)), rules.min_words, rules.max_words
+    mean_length = sum(map(len, words)) / len(words) if words else 0.0
+    yield "mean_word_length", mean_length, rules.min_mean_word_length, rules.max_mean_word_length
+    count = len(tokens) or 1
+    yield "hash_ratio", reading.text.count("#") / count, None, rules.max_symbol_ratio
+    ellipses = sum(map(reading.text.count, _ELLIPSES))
+    yield "ellipsis_ratio", ellipses / count, None, rules.max_symbol_ratio
+    total = len(lines) or 1
+    bullets = sum(line.lstrip().startswith(_BULLETS) for line in lines)
+    yield "bullet_lines", bullets / total, None, rules.max_bullet_lines
+    trailing = sum(line.rstrip().endswith(_ELLIPSES) for line in lines)
+    yield "ellipsis_lines", trailing / total, None, rules.max_ellipsis_lines
+    alphabetic = sum(any(map(str.isalpha, token)) for token in tokens)
+    yield "alpha_words", alphabetic / count, rules.min_alpha_words, None
+    yield "stop_words", float(len(STOP_WORDS.intersection(words))), rules.min_stop_words, None
+
+
+def gopher_repetition_rule(reading: Reading, rules: GopherRepetition) -> Verdict:
+    """Drop texts of which too much repeats.
+
+    In time linear in the text: n-grams are numbers, and only those that occur twice are looked at.
+    """
+    scores: list[tuple[str, float]] = []
+    for name, value, limit in _repetition(reading, rules):
+        if limit is not None and value > limit:
+            return Drop(f"gopher.{name}", value, limit)
+        scores.append((f"gopher.{name}", value))
+    return Keep(tuple(scores))
+
+
+def _repetition(
+    reading: Reading, rules: GopherRepetition
+) -> Iterator[tuple[str, float, float | None]]:
+    text = reading.text
+    size = len(text) or 1
+    for unit, pieces, share, of_characters in (
+        (
+            "paragraphs",
+            _PARAGRAPHS.split(text.strip()),
+            rules.duplicate_paragraphs,
+            rules.duplicate_paragraph_characters,
+        ),
+        ("lines", _LINES.split(text), rules.duplicate_lines, rules.duplicate_line_characters),
+    ):
+        count, characters = repeated(pieces)
+        yield f"duplicate_{unit}", count / len(pieces), share
+        yield f"duplicate_{unit[:-1]}_characters", characters / size, of_characters
+    ends = reading.token_ends
+    numbers = reading.token_numbers
+    grams = numbers.copy()
+    for length in range(2, max((*rules.top_ngrams, *rules.duplicate_ngrams), default=1) + 1):
+        if numbers.size < length:
+            return
+        # Extend every run by a word: the hash of the shorter one, and the word behind it.
+        grams = mix(grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + numbers[length - 1 :])
+        order = np.argsort(grams, kind="stable")
+        ordered = grams[order]
+        first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        counts = np.diff(np.append(first, grams.size))
+        if length in rules.top_ngrams:
+            places = order[first[counts == counts.max()]]
+            place = int(places.min())
+            characters = int(ends[place + length] - ends[place]) + length - 1
+            value = characters * int(counts.max()) / size
+            yield f"top_{length}_gram", value, rules.top_ngrams[length]
+        if length in rules.duplicate_ngrams:
+            shared = np.repeat(counts > 1, counts)
+            group = np.repeat(np.arange(counts.size), counts)[shared]
+            characters = _repeated_characters(order[shared], group, ends, length)
+            yield f"duplicate_{length}_grams", characters / size, rules.duplicate_ngrams[length]
+
+
+def _repeated_characters(
+    places: np.ndarray, groups: np.ndarray, ends: np.ndarray, length: int
+) -> int:
+    """Characters of n-grams that occurred before, none counted twice.
+
+    Args:
+        places: positions of the n-grams that occur more than once.
+        groups: which n-gram each is.
+        ends: characters up to the end of each token.
+        length: words of an n-gram.
+    """
+    in_order = np.argsort(places)
+    seen: set[int] = set()
+    characters, free = 0, 0
+    for place, group in zip(places[in_order].tolist(), groups[in_order].tolist(), strict=True):
+        if place < free:
+            continue
+        if group in seen:
+            characters += int(ends[place + length] - ends[place])
+            free = place + length
+        else:
+            seen.add(group)
+    return characters

@@ -1,0 +1,94 @@
+"""Rules by trained models: a fastText classifier of quality, and perplexity under KenLM."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from typing import Any
+
+import fasttext
+import sentencepiece
+
+from schemas.errors import CurateError, UsageError
+from schemas.recipe import ClassifierRules, PerplexityRules
+from schemas.verdict import Drop, Keep, Verdict
+
+
+class ModelError(UsageError):
+    """A model that a rule names can't be read."""
+
+
+def require_kenlm() -> None:
+    """Check that the package is there.
+
+    Raises:
+        CurateError: it is not.
+    """
+    if importlib.util.find_spec("kenlm") is None:
+        raise CurateError(
+            "filters.text.perplexity needs the package kenlm. Install the extra `kenlm` of "
+            "curate-pretraining, or set the rule to null."
+        )
+
+
+def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
+    """Drop a text to which the classifier gives the label with too small a probability.
+
+    Raises:
+        ModelError: the model can't be read, or doesn't know the label.
+    """
+    model = _classifier(rules.model)
+    labels, scores = model.predict(" ".join(text.split()), k=-1)
+    if rules.label not in model.get_labels():
+        raise ModelError(
+            f"filters.text.classifier: {rules.model} has no label {rules.label} "
+            f"(it has {', '.join(sorted(model.get_labels()))})"
+        )
+    found = dict(zip(labels, scores, strict=True))
+    score = min(float(found.get(rules.label, 0.0)), 1.0)
+    if score < rules.min_score:
+        return Drop("classifier.min_score", score, rules.min_score)
+    return Keep((("classifier.score", score),))
+
+
+@lru_cache(maxsize=2)
+def _classifier(path: str) -> Any:
+    try:
+        return fasttext.load_model(path)
+    except ValueError as error:
+        raise ModelError(
+            f"filters.text.classifier: {path} can't be read as a fastText model: {error}"
+        ) from error
+
+
+def perplexity_rule(text: str, rules: PerplexityRules) -> Verdict:
+    """Drop a text of greater perplexity: over all its lines, as CCNet computes it.
+
+    Raises:
+        ModelError: a model can't be read.
+    """
+    model, tokenizer = _language_model(rules.model, rules.tokenizer)
+    total, length = 0.0, 0
+    for line in text.split("\n"):
+        words = line.lower().split()
+        pieces = words if tokenizer is None else tokenizer.encode(line, out_type=str)
+        if pieces:
+            total += model.score(" ".join(pieces))
+            length += len(pieces) + 1
+    perplexity = 10.0 ** (-total / length) if length else float("inf")
+    if perplexity > rules.max_perplexity:
+        return Drop("perplexity.max_perplexity", perplexity, rules.max_perplexity)
+    return Keep((("perplexity", perplexity),))
+
+
+@lru_cache(maxsize=2)
+def _language_model(path: str, tokenizer: str | None) -> tuple[Any, Any]:
+    import kenlm
+
+    try:
+        model = kenlm.Model(path)
+        if tokenizer is None:
+            return model, None
+        return model, sentencepiece.SentencePieceProcessor(model_file=tokenizer)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"filters.text.perplexity: a model can't be read: {error}") from error

@@ -1,0 +1,73 @@
+"""A text as the quality rules read it: words, lines and paragraphs, each found once."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")
+_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
+_ABBREVIATION = re.compile(
+    r"(?:^|\s|\()(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|Inc)\.$"
+)
+
+
+class Reading:
+    """One text; what is asked of it is computed when it is first asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Words, numbers and marks of punctuation, in order."""
+        return _TOKEN.findall(self.text)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Tokens with a letter or digit."""
+        return [t for t in self.tokens if t[0].isalnum()]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    @cached_property
+    def token_numbers(self) -> npt.NDArray[np.uint64]:
+        """A number per token, equal for equal tokens; shape (tokens,)."""
+        numbers: dict[str, int] = {}
+        found = [numbers.setdefault(t, len(numbers)) for t in self.tokens]
+        return np.array(found, np.uint64)
+
+    @cached_property
+    def token_ends(self) -> npt.NDArray[np.int64]:
+        """Characters in all tokens up to each, itself included; a 0 before the first."""
+        return np.concatenate([[0], np.cumsum(list(map(len, self.tokens)), dtype=np.int64)])
+
+
+def count_sentences(line: str) -> int:
+    """Sentences of a line: at least one where it has text."""
+    ends = 0
+    last = 0
+    for found in _SENTENCE_END.finditer(line):
+        if found.end() < len(line) and _ABBREVIATION.search(line[: found.start() + 1]):
+            continue
+        ends += 1
+        last = found.end()
+    return ends + bool(line[last:].strip())
+
+
+def repeated(items: list[str]) -> tuple[int, int]:
+    """How many items occurred before in the list, and their characters."""
+    seen: set[str] = set()
+    count = characters = 0
+    for item in items:
+        if item in seen:
+            count += 1
+            characters += len(item)
+        else:
+            seen.add(item)
+    return count, characters

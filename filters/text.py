@@ -1,0 +1,147 @@
+"""All quality rules on a document's text, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from filters.c4 import PAGE_RULES, c4_line, c4_page_rule
+from filters.fineweb import fineweb_rule
+from filters.gopher import gopher_quality_rule, gopher_repetition_rule
+from filters.models import classifier_rule, perplexity_rule
+from filters.private import mask
+from filters.reading import Reading
+from filters.refinedweb import refinedweb_line
+from schemas.document import Document, Heading, TextSegment
+from schemas.recipe import C4Rules, Masking, RefinedWebLines, TextRules
+from schemas.verdict import Drop, Verdict
+
+TellLine = Callable[[Drop], None]
+"""Is told of every line that is cut."""
+
+
+def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Document | Drop:
+    """The document with its scores and without the lines that rules cut, or why it goes.
+
+    Raises:
+        ModelError: a model that the rules name can't be used.
+    """
+    scores = dict(document.scores)
+    for verdict in _on_whole_text(document.text, rules):
+        if isinstance(verdict, Drop):
+            return verdict
+        scores.update(verdict.scores)
+    if rules.c4 is not None:
+        cut = _apply_c4(document, rules.c4, tell)
+        if isinstance(cut, Drop):
+            return cut
+        document = cut
+    if rules.refinedweb_lines is not None:
+        cut = _apply_refinedweb(document, rules.refinedweb_lines, tell)
+        if isinstance(cut, Drop):
+            return cut
+        document = cut
+    for verdict in _on_what_is_left(document.text, rules):
+        if isinstance(verdict, Drop):
+            return verdict
+        scores.update(verdict.scores)
+    if rules.masking is not None:
+        document, count = _mask(document, rules.masking)
+        scores["masked"] = float(count)
+    return replace(document, scores=scores)
+
+
+def _on_whole_text(text: str, rules: TextRules) -> Iterator[Verdict]:
+    reading = Reading(text)
+    if rules.gopher_repetition is not None:
+        yield gopher_repetition_rule(reading, rules.gopher_repetition)
+    if rules.gopher_quality is not None:
+        yield gopher_quality_rule(reading, rules.gopher_quality)
+
+
+def _on_what_is_left(text: str, rules: TextRules) -> Iterator[Verdict]:
+    if rules.fineweb is not None:
+        yield fineweb_rule(Reading(text), rules.fineweb)
+    if rules.classifier is not None:
+        yield classifier_rule(text, rules.classifier)
+    if rules.perplexity is not None:
+        yield perplexity_rule(text, rules.perplexity)
+
+
+def _apply_c4(document: Document, rules: C4Rules, tell: TellLine) -> Document | Drop:
+    kept: list[str] = []
+    taken: list[Drop] = []
+
+    def judge(line: str) -> str | None:
+        verdict = c4_line(line, rules)
+        if isinstance(verdict, str):
+            kept.append(verdict)
+            return verdict
+        if verdict.rule in PAGE_RULES:
+            taken.append(verdict)
+        else:
+            tell(verdict)
+        return None
+
+    cut = with_lines(document, judge)
+    if taken:
+        return taken[0]
+    return c4_page_rule(kept, rules) or cut
+
+
+def _apply_refinedweb(
+    document: Document, rules: RefinedWebLines, tell: TellLine
+) -> Document | Drop:
+    words = removed = 0
+
+    def judge(line: str) -> str | None:
+        nonlocal words, removed
+        count = len(line.split())
+        words += count
+        verdict = refinedweb_line(line, rules)
+        if verdict is None:
+            return line
+        removed += count
+        tell(verdict)
+        return None
+
+    cut = with_lines(document, judge)
+    share = removed / words if words else 0.0
+    if rules.max_removed_words is not None and share > rules.max_removed_words:
+        return Drop("refinedweb.max_removed_words", share, rules.max_removed_words)
+    return cut if cut.text.strip() else Drop("refinedweb.nothing_left", 0, 1)
+
+
+def with_lines(document: Document, judge: Callable[[str], str | None]) -> Document:
+    """The document with each line as `judge` returns it, or without it; empty lines stay."""
+    return document.with_segments(
+        [_segment_lines(s, judge) if isinstance(s, TextSegment) else s for s in document.segments]
+    )
+
+
+def _segment_lines(segment: TextSegment, judge: Callable[[str], str | None]) -> TextSegment:
+    levels = {h.line: h.level for h in segment.headings}
+    lines: list[str] = []
+    headings: list[Heading] = []
+    continues = segment.continues
+    for number, line in enumerate(segment.text.split("\n")):
+        judged = judge(line) if line.strip() else line
+        if judged is None:
+            continues = continues and number > 0
+            continue
+        if number in levels:
+            headings.append(Heading(line=len(lines), level=levels[number]))
+        lines.append(judged)
+    return TextSegment(text="\n".join(lines), headings=tuple(headings), continues=continues)
+
+
+def _mask(document: Document, rules: Masking) -> tuple[Document, int]:
+    count = 0
+    segments = []
+    for segment in document.segments:
+        if isinstance(segment, TextSegment):
+            text, found = mask(segment.text, rules)
+            count += found
+            segment = replace(segment, text=text)
+        segments.append(segment)
+    return replace(document, segments=tuple(segments)), count
