@@ -1,0 +1,1 @@
+"""The quality rules beside datatrove's own filters, document by document."""
