@@ -46,7 +46,9 @@ def main(source: str, out: str) -> None:
     ]
     for number, (pipeline, tasks) in enumerate(stages, 1):
         before = _cpu_seconds()
-        LocalPipelineExecutor(pipeline, tasks=tasks, logging_dir=f"{out}/logs/{number}").run()
+        LocalPipelineExecutor(
+            pipeline, tasks=tasks, workers=1, logging_dir=f"{out}/logs/{number}"
+        ).run()
         print(f"stage {number}: {_cpu_seconds() - before:.1f}", flush=True)
 
 
