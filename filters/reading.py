@@ -8,7 +8,19 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_+")
+_TOKEN = re.compile(
+    r"""(?:https?://|www\.)\S*[^\s.,;:!?"'”’)\]}>]         # address
+    |[\w.+-]+@[\w-]+(?:\.[\w-]+)+
+    |\d+(?:[.,:/'’]\d+)*                                # number
+    |(?:[^\W\d_]\.){2,}|[A-Z]\.(?=\s)|(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|Inc|Co|Ltd)\.
+    |[^\W\d_]+(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b   # don't: do, n't
+    |\w+(?:&\w+|\.(?=[a-z0-9])\w+|-\d\w*)*(?:['’](?!(?:s|re|ve|ll|d|m)\b)\w+)*
+    |\.{2,}|-{2,}|~+
+    |[^\w\s]""",
+    re.VERBOSE,
+)
+"""As spaCy's English tokenizer divides text, which the published thresholds were measured with."""
+
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
 _ABBREVIATION = re.compile(
     r"(?:^|\s|\()(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|Inc)\.$"
