@@ -11,12 +11,12 @@ import numpy.typing as npt
 _TOKEN = re.compile(
     r"""(?:https?://|www\.)\S*[^\s.,;:!?"'”’)\]}>]         # address
     |[\w.+-]+@[\w-]+(?:\.[\w-]+)+
-    |\d+(?:[.,:/'’]\d+)*                                # number
-    |(?:[^\W\d_]\.){2,}|[A-Z]\.(?=\s)|(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|Inc|Co|Ltd)\.
+    |(?>\d+(?:[.,:/'’]\d+)*)(?![^\W\d_])                  # number
+    |(?:[^\W\d_]\.){2,}|[A-Z]\.(?=\s)|(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|Inc|Co|Ltd|Ph\.D)\.
     |[^\W\d_]+(?=n['’]t\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b   # don't: do, n't
-    |\w+(?:&\w+|\.(?=[a-z0-9])\w+|-\d\w*)*(?:['’](?!(?:s|re|ve|ll|d|m)\b)\w+)*
+    |(?:(?<!\S)[-/.])?[^\W_](?:[^\W_]|_+(?=[^\W_])|[&([]\w|\.[a-z0-9]|-\d|[=:]['"]?\d|['’](?!(?:s|re|ve|ll|d|m)\b)\w)*
     |\.{2,}|-{2,}|~+
-    |[^\w\s]""",
+    |[^\w\s]|_""",
     re.VERBOSE,
 )
 """As spaCy's English tokenizer divides text, which the published thresholds were measured with."""

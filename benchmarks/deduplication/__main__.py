@@ -52,7 +52,9 @@ def measure_scale(scratch: Path, sentences: list[str]) -> None:
 def measure_rival(scratch: Path, sentences: list[str]) -> None:
     source = write_corpus(scratch / "in", sentences, RIVAL_DOCUMENTS, files=1)
     planted = RIVAL_DOCUMENTS // COPY_EVERY
-    _, cpu, _, left = _run_ours(source, scratch / "ours", workers=1)
+    # datatrove takes every pair that shares a band: the same here.
+    every_pair = ("--min-similarity", "0")
+    _, cpu, _, left = _run_ours(source, scratch / "ours", workers=1, options=every_pair)
     print(f"curate     {cpu:8.1f} CPU s, recall {1 - left / planted:.4f}", flush=True)
     out = scratch / "theirs"
     command = [DATATROVE_PYTHON, "benchmarks/deduplication/datatrove_stages.py", source, out]
@@ -65,10 +67,12 @@ def measure_rival(scratch: Path, sentences: list[str]) -> None:
     print(done.stdout)
 
 
-def _run_ours(source: Path, out: Path, workers: int) -> tuple[float, float, float, int]:
+def _run_ours(
+    source: Path, out: Path, workers: int, options: tuple[str, ...] = ()
+) -> tuple[float, float, float, int]:
     """Wall seconds, CPU seconds, peak MB of the largest process, planted pairs left."""
     command = [sys.executable, "-m", "benchmarks.peak_memory", "dedup", "--input", str(source)]
-    command += ["--out", str(out), "--workers", str(workers)]
+    command += ["--out", str(out), "--workers", str(workers), *options]
     before, started = _children_seconds(), time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     wall, cpu = time.perf_counter() - started, _children_seconds() - before
