@@ -60,7 +60,7 @@ def _quality(reading: Reading, rules: GopherQuality) -> Iterator[Bounded]:
 def gopher_repetition_rule(reading: Reading, rules: GopherRepetition) -> Verdict:
     """Drop texts of which too much repeats.
 
-    In time linear in the text: n-grams are numbers, and only those that occur twice are looked at.
+    In time linear in the text: n-grams are numbers, and only those that occur twice are made longer.
     """
     scores: list[tuple[str, float]] = []
     for name, value, limit in _repetition(reading, rules):
@@ -89,26 +89,26 @@ def _repetition(
         yield f"duplicate_{unit[:-1]}_characters", characters / size, of_characters
     ends = reading.token_ends
     numbers = reading.token_numbers
-    grams = numbers.copy()
+    grams, places = numbers, np.arange(numbers.size)
     for length in range(2, max((*rules.top_ngrams, *rules.duplicate_ngrams), default=1) + 1):
         if numbers.size < length:
             return
-        # Extend every run by a word: the hash of the shorter one, and the word behind it.
-        grams = mix(grams[:-1] * np.uint64(0x9E3779B97F4A7C15) + numbers[length - 1 :])
-        order = np.argsort(grams, kind="stable")
-        ordered = grams[order]
-        first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        counts = np.diff(np.append(first, grams.size))
+        # What occurs twice begins with what occurs twice: only that is made longer, by the hash
+        # of the shorter n-gram and the word behind it.
+        fits = places <= numbers.size - length
+        places = places[fits]
+        grams = mix(grams[fits] * np.uint64(0x9E3779B97F4A7C15) + numbers[places + length - 1])
+        _, groups, counts = np.unique(grams, return_inverse=True, return_counts=True)
+        occurs = counts[groups]
         if length in rules.top_ngrams:
-            places = order[first[counts == counts.max()]]
-            place = int(places.min())
+            most = int(counts.max()) if counts.size and counts.max() > 1 else 1
+            place = int(places[occurs == most][0]) if most > 1 else 0
             characters = int(ends[place + length] - ends[place]) + length - 1
-            value = characters * int(counts.max()) / size
-            yield f"top_{length}_gram", value, rules.top_ngrams[length]
+            yield f"top_{length}_gram", characters * most / size, rules.top_ngrams[length]
+        shared = occurs > 1
+        places, grams = places[shared], grams[shared]
         if length in rules.duplicate_ngrams:
-            shared = np.repeat(counts > 1, counts)
-            group = np.repeat(np.arange(counts.size), counts)[shared]
-            characters = _repeated_characters(order[shared], group, ends, length)
+            characters = _repeated_characters(places, groups[shared], ends, length)
             yield f"duplicate_{length}_grams", characters / size, rules.duplicate_ngrams[length]
 
 
@@ -118,15 +118,14 @@ def _repeated_characters(
     """Characters of n-grams that occurred before, none counted twice.
 
     Args:
-        places: positions of the n-grams that occur more than once.
+        places: positions of the n-grams that occur more than once, ascending.
         groups: which n-gram each is.
         ends: characters up to the end of each token.
         length: words of an n-gram.
     """
-    in_order = np.argsort(places)
     seen: set[int] = set()
     characters, free = 0, 0
-    for place, group in zip(places[in_order].tolist(), groups[in_order].tolist(), strict=True):
+    for place, group in zip(places.tolist(), groups.tolist(), strict=True):
         if place < free:
             continue
         if group in seen:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 _TOKEN = re.compile(
-    r"""(?:https?://|www\.)\S*[^\s.,;:!?"'”’)\]}>]         # address
+    r"""(?!cannot\b)[^\W\d_]++(?=[\s,;])                   # most words, found soonest
+    |(?:https?://|www\.)\S*[^\s.,;:!?"'”’)\]}>]         # address
     |[\w.+-]+@[\w-]+(?:\.[\w-]+)+
     |(?>\d+(?:[.,:/'’–]\d+)*)(?![^\W\d_]|[.]\w)|\d+(?=[aApP][mM]\b)   # number; 9am: 9, am
     |(?:[^\W\d_]\.){2,}|[A-Z]\.(?=\s)|(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|Inc|Co|Ltd|Ph\.D)\.
