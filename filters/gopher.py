@@ -54,13 +54,15 @@ def _quality(reading: Reading, rules: GopherQuality) -> Iterator[Bounded]:
     yield "ellipsis_lines", trailing / total, None, rules.max_ellipsis_lines
     alphabetic = sum(any(map(str.isalpha, token)) for token in tokens)
     yield "alpha_words", alphabetic / count, rules.min_alpha_words, None
-    yield "stop_words", float(len(STOP_WORDS.intersection(words))), rules.min_stop_words, None
+    found = [word for word in words if word in STOP_WORDS]
+    stop_words = len(set(found)) if rules.different_stop_words else len(found)
+    yield "stop_words", float(stop_words), rules.min_stop_words, None
 
 
 def gopher_repetition_rule(reading: Reading, rules: GopherRepetition) -> Verdict:
     """Drop texts of which too much repeats.
 
-    In time linear in the text: n-grams are numbers, and only those that occur twice are made longer.
+    n-grams are numbers, and only those that occur twice are made longer: in about linear time.
     """
     scores: list[tuple[str, float]] = []
     for name, value, limit in _repetition(reading, rules):

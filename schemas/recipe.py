@@ -214,7 +214,10 @@ class GopherQuality(Section):
     max_ellipsis_lines: Ratio | None = Field(0.3, description="Most lines that end with `...`.")
     min_alpha_words: Ratio | None = Field(0.8, description="Least words with a letter.")
     min_stop_words: int | None = Field(
-        2, ge=1, description="Fewest different words of: the, be, to, of, and, that, have, with."
+        2, ge=1, description="Fewest words of: the, be, to, of, and, that, have, with."
+    )
+    different_stop_words: bool = Field(
+        True, description="Count a repeated stop word once (datatrove); DCLM counts each."
     )
 
 

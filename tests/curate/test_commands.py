@@ -184,7 +184,14 @@ def test_extract_reads_an_html_file(curate: Curate, tmp_path: Path) -> None:
 
 
 def test_recipes(curate: Curate, tmp_path: Path) -> None:
-    assert curate("recipe", "list").stdout.split() == ["demo", "kosmos1", "mmc4", "obelics"]
+    assert curate("recipe", "list").stdout.split() == [
+        "dclm",
+        "demo",
+        "fineweb",
+        "kosmos1",
+        "mmc4",
+        "obelics",
+    ]
     shown = tmp_path / "shown.yaml"
     shown.write_text(curate("recipe", "show", "kosmos1").stdout)
     assert "valid" in curate("recipe", "validate", shown).stdout

@@ -77,6 +77,6 @@ def test_fingerprint_ignores_where_inputs_lie_and_nothing_else() -> None:
 
 
 def test_every_shipped_recipe_is_valid() -> None:
-    assert shipped_recipes() == ["demo", "kosmos1", "mmc4", "obelics"]
+    assert shipped_recipes() == ["dclm", "demo", "fineweb", "kosmos1", "mmc4", "obelics"]
     for name in shipped_recipes():
         assert find_recipe(name).name == name
