@@ -3,8 +3,8 @@
     python -m benchmarks.quality WARCS
 
 WARCS is a folder of archives. The texts of their English pages are judged by the rules of the
-presets and by datatrove's filters with its own defaults, and every document on which they differ
-is printed with both reasons.
+shipped recipes and by datatrove's filters with its defaults, and every document on which they
+differ is printed with both reasons.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +26,23 @@ from filters.record import classify_record
 from filters.text import apply_text_rules
 from schemas.document import Document, TextSegment
 from schemas.page import Origin, Record
-from schemas.recipe import (
-    C4Rules,
-    FineWebRules,
-    GopherQuality,
-    GopherRepetition,
-    PageRules,
-    TextRules,
-)
+from schemas.recipe import C4Rules, PageRules, TextRules
+from schemas.recipe_file import load_recipe
 from schemas.verdict import Drop
 from sources.archive import read_archive
 
 DATATROVE_PYTHON = ".venv-datatrove/bin/python"
 
-GOPHER = {"gopher_repetition": GopherRepetition(), "gopher_quality": GopherQuality()}
+
+def _rules_of(recipe: str) -> TextRules:
+    path = Path(str(files("recipes").joinpath(f"{recipe}.yaml")))
+    return load_recipe(path).filters.text
+
+
 PRESETS = {
-    "gopher": TextRules(**GOPHER),
-    "fineweb": TextRules(
-        **GOPHER, c4=C4Rules(variant="paper", require_end_mark=False), fineweb=FineWebRules()
-    ),
+    "fineweb": _rules_of("fineweb").model_copy(update={"masking": None}),
+    # datatrove has Gopher's rules, and not RefinedWeb's on lines.
+    "dclm": _rules_of("dclm").model_copy(update={"refinedweb_lines": None}),
     "c4": TextRules(c4=C4Rules(variant="paper")),
 }
 

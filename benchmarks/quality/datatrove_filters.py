@@ -2,8 +2,8 @@
 
 python datatrove_filters.py TEXTS VERDICTS
 
-TEXTS holds {"id", "text"} a line; VERDICTS gets {"id", "filters": {name: verdict}, "seconds"},
-where a verdict is the reason why datatrove drops the document, or "" where it keeps it.
+TEXTS holds {"id", "text"} a line; VERDICTS gets {"id", PRESET: {"reason", "text", "seconds"}},
+where `reason` is why datatrove drops the document, or "" where it keeps it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.text import split_into_parts
 
 PRESETS: dict[str, list[Callable[[], Any]]] = {
-    "gopher": [GopherRepetitionFilter, GopherQualityFilter],
+    "dclm": [GopherRepetitionFilter, GopherQualityFilter],
     "fineweb": [
         GopherRepetitionFilter,
         GopherQualityFilter,
