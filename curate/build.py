@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 
 from extraction.fallback import require_fallback
+from filters.models import require_kenlm
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
@@ -24,7 +25,7 @@ from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
 from schemas.recipe import Recipe
-from schemas.recipe_file import recipe_fingerprint, recipe_to_yaml
+from schemas.recipe_file import filter_files, recipe_fingerprint, recipe_to_yaml
 
 _VERSIONED = (
     "apache-beam",
@@ -73,6 +74,8 @@ def build_shards(
     """
     if recipe.extraction.fallback:
         require_fallback()
+    if recipe.filters.text.perplexity is not None:
+        require_kenlm()
     run = RunDirectory(out)
     plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
     with _only_one(run):
@@ -108,8 +111,8 @@ def _require_documents(stages: Stages, stage: str) -> None:
 def _fingerprint_inputs(plan: RunPlan) -> str:
     """SHA-256 of what is read.
 
-    Names and sizes of the inputs and of earlier runs' signatures; benchmarks and the tokenizer
-    model with their bytes.
+    Names and sizes of the inputs and of earlier runs' signatures; benchmarks, the files that
+    filters name and the tokenizer model with their bytes.
     """
     files = [[p.source, p.file_name, p.size] for p in plan.parts]
     dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
@@ -122,6 +125,12 @@ def _fingerprint_inputs(plan: RunPlan) -> str:
             with fsspec.open(path, "rb") as stream:
                 digest.update(stream.read())
         digest.update(str(registry_of(decontamination.registry)).encode())
+    for key, path in filter_files(plan.recipe.filters):
+        try:
+            with fsspec.open(path, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            raise RunError(f"{key}: {path} can't be read: {error}") from error
     model = plan.recipe.tokenization.model
     if model is not None:
         try:

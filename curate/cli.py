@@ -561,6 +561,54 @@ def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:
     click.echo(f"wrote {model_path}: {pieces:,} pieces")
 
 
+@main.command("train-classifier", cls=ManyValues)
+@click.option(
+    "--high",
+    multiple=True,
+    required=True,
+    metavar="DOCS...",
+    help="Documents as they should be: JSON lines or Parquet with `text`.",
+)
+@click.option(
+    "--low", multiple=True, required=True, metavar="DOCS...", help="Documents as the web has them."
+)
+@click.option(
+    "--model",
+    "model_path",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the fastText model.",
+)
+@click.option(
+    "--word-ngrams",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Longest n-gram that is a feature.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True)
+@explained
+def train_classifier(
+    high: tuple[str, ...], low: tuple[str, ...], model_path: Path, word_ngrams: int, epochs: int
+) -> None:
+    """Train a fastText classifier of quality on two sets of documents.
+
+    DCLM took 200,000 instruction answers and well-liked explanations as high, as many web pages as
+    low, and kept the tenth of the web with the best scores. A tenth of the documents is held out
+    to measure the classifier, and to find the scores that keep a share of what is low. Use the
+    model in a recipe: `filters: {text: {classifier: {model: quality.bin, min_score: 0.02}}}`.
+    """
+    from curate.classifier import train_classifier as train
+
+    trained = train(high, low, model_path, word_ngrams=word_ngrams, epochs=epochs)
+    click.echo(
+        f"wrote {model_path}: learned from {trained.high:,} high and {trained.low:,} low documents; "
+        f"{trained.accuracy:.1%} of {trained.held_out:,} held out were told right"
+    )
+    for share, score in trained.thresholds.items():
+        click.echo(f"min_score {score:.6f} keeps {share:.0%} of the low documents")
+
+
 @main.group()
 def recipe() -> None:
     """List, show and check recipes."""

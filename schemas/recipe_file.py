@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import UsageError
-from schemas.recipe import Recipe
+from schemas.recipe import Filters, Recipe
 
 
 class RecipeError(UsageError):
@@ -76,9 +76,31 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         del data["dedup"]["against"]
     if recipe.decontamination is not None:
         del data["decontamination"]["benchmarks"], data["decontamination"]["registry"]
+    for key, _ in filter_files(recipe.filters):
+        section, _, name = key.removeprefix("filters.").rpartition(".")
+        place = data["filters"]
+        for part in section.split("."):
+            place = place[part]
+        place[name] = "given"
     if recipe.tokenization.model is not None:
         data["tokenization"]["model"] = "given"
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def filter_files(filters: Filters) -> list[tuple[str, str]]:
+    """The files that filters read, each with the key of the recipe that names it."""
+    url, text = filters.url, filters.text
+    named: list[tuple[str, str | None]] = [
+        *(("filters.url.blocked_domains", path) for path in url.blocked_domains),
+        *(("filters.url.blocked_urls", path) for path in url.blocked_urls),
+        ("filters.page.language_model", filters.page.language_model),
+    ]
+    if text.classifier is not None:
+        named.append(("filters.text.classifier.model", text.classifier.model))
+    if text.perplexity is not None:
+        named.append(("filters.text.perplexity.model", text.perplexity.model))
+        named.append(("filters.text.perplexity.tokenizer", text.perplexity.tokenizer))
+    return [(key, path) for key, path in named if path is not None]
 
 
 def _explain(error: Any) -> str:
