@@ -602,8 +602,8 @@ def train_classifier(
 
     trained = train(high, low, model_path, word_ngrams=word_ngrams, epochs=epochs)
     click.echo(
-        f"wrote {model_path}: learned from {trained.high:,} high and {trained.low:,} low documents; "
-        f"{trained.accuracy:.1%} of {trained.held_out:,} held out were told right"
+        f"wrote {model_path}: learned from {trained.high:,} high and {trained.low:,} low "
+        f"documents; {trained.accuracy:.1%} of {trained.held_out:,} held out were told right"
     )
     for share, score in trained.thresholds.items():
         click.echo(f"min_score {score:.6f} keeps {share:.0%} of the low documents")

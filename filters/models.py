@@ -39,12 +39,12 @@ def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
     """
     model = _classifier(rules.model)
     labels, scores = model.predict(" ".join(text.split()), k=-1)
-    if rules.label not in model.get_labels():
+    found = dict(zip(labels, scores, strict=True))
+    if found and rules.label not in found:
         raise ModelError(
             f"filters.text.classifier: {rules.model} has no label {rules.label} "
-            f"(it has {', '.join(sorted(model.get_labels()))})"
+            f"(it has {', '.join(sorted(found))})"
         )
-    found = dict(zip(labels, scores, strict=True))
     score = min(float(found.get(rules.label, 0.0)), 1.0)
     if score < rules.min_score:
         return Drop("classifier.min_score", score, rules.min_score)

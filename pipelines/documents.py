@@ -40,7 +40,7 @@ from schemas.document import (
 from schemas.identity import content_key, document_id, image_key
 from schemas.page import DamagedRegion, Record
 from schemas.recipe import Filters, Source
-from schemas.verdict import Drop
+from schemas.verdict import KEEP, Drop, Verdict
 from sources.archive import read_archive
 from sources.corpus import RejectedRow, read_corpus
 
@@ -96,7 +96,7 @@ class _DocumentsPart:
                 continue
             self.part.went_out(name, "record")
             self.part.came_in(name, "page")
-            listed = url_rule(item.url, self.filters.url)
+            listed = self.judge_address(item.url)
             document = listed if isinstance(listed, Drop) else self.judge_document(item)
             if isinstance(document, Drop):
                 self.part.drop(name, "page", item.id, item.url, document)
@@ -162,7 +162,7 @@ class _DocumentsPart:
         consent = header_rule(page.headers, self.recipe.images.fetch)
         if isinstance(consent, Drop):
             return consent
-        listed = url_rule(page.url, self.filters.url)
+        listed = self.judge_address(page.url)
         if isinstance(listed, Drop):
             return listed
         document = extract(
@@ -177,6 +177,9 @@ class _DocumentsPart:
         if isinstance(document, Drop):
             return document
         return self.judge_document(document)
+
+    def judge_address(self, url: str) -> Verdict:
+        return url_rule(url, self.filters.url) if self.source.is_filtered else KEEP
 
     def judge_document(self, document: Document) -> Document | Drop:
         """The rules on a document's text, then on its image nodes."""

@@ -52,8 +52,9 @@ class Source(Section):
     )
     filtered: bool | None = Field(
         None,
-        description="Apply `filters.page` to the documents; null does so for what comes from the "
-        "web (`warc`, `wet`) and not for corpora that were curated before.",
+        description="Apply `filters.url`, `filters.page` and `filters.text` to the documents; null "
+        "does so for what comes from the web (`warc`, `wet`) and not for corpora that were curated "
+        "before.",
     )
     crawl: str | None = Field(
         None,
