@@ -17,7 +17,7 @@ from schemas.recipe import C4Rules, Masking, RefinedWebLines, TextRules
 from schemas.verdict import Drop, Verdict
 
 TellLine = Callable[[Drop], None]
-"""Is told of every line that is cut."""
+"""Is told of every line that is cut from a document that stays."""
 
 
 def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Document | Drop:
@@ -27,17 +27,18 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
         ModelError: a model that the rules name can't be used.
     """
     scores = dict(document.scores)
+    lines: list[Drop] = []
     for verdict in _on_whole_text(document.text, rules):
         if isinstance(verdict, Drop):
             return verdict
         scores.update(verdict.scores)
     if rules.c4 is not None:
-        cut = _apply_c4(document, rules.c4, tell)
+        cut = _apply_c4(document, rules.c4, lines.append)
         if isinstance(cut, Drop):
             return cut
         document = cut
     if rules.refinedweb_lines is not None:
-        cut = _apply_refinedweb(document, rules.refinedweb_lines, tell)
+        cut = _apply_refinedweb(document, rules.refinedweb_lines, lines.append)
         if isinstance(cut, Drop):
             return cut
         document = cut
@@ -48,6 +49,8 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
     if rules.masking is not None:
         document, count = _mask(document, rules.masking)
         scores["masked"] = float(count)
+    for line in lines:
+        tell(line)
     return replace(document, scores=scores)
 
 

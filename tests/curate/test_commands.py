@@ -189,6 +189,7 @@ def test_recipes(curate: Curate, tmp_path: Path) -> None:
         "demo",
         "fineweb",
         "kosmos1",
+        "kosmos1-text",
         "mmc4",
         "obelics",
     ]

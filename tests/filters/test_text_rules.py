@@ -337,8 +337,11 @@ def test_lines_go_and_images_and_headings_keep_their_place() -> None:
 
 def test_a_document_that_loses_too_many_words_goes() -> None:
     text = TextSegment(text=f"{LINES[0]}\nSIGN UP NOW FOR MORE")
-    judged = apply_text_rules(document(text), TextRules(refinedweb_lines=RefinedWebLines()), id)
+    rules = TextRules(refinedweb_lines=RefinedWebLines())
+    told: list[Drop] = []
+    judged = apply_text_rules(document(text), rules, told.append)
     assert rule_of(judged) == "refinedweb.max_removed_words"
+    assert not told, "its lines go with it"
 
 
 def test_scores_are_kept_and_what_c4_left_is_judged_by_the_next_rule() -> None:

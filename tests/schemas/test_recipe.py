@@ -77,6 +77,22 @@ def test_fingerprint_ignores_where_inputs_lie_and_nothing_else() -> None:
 
 
 def test_every_shipped_recipe_is_valid() -> None:
-    assert shipped_recipes() == ["dclm", "demo", "fineweb", "kosmos1", "mmc4", "obelics"]
+    assert shipped_recipes() == [
+        "dclm",
+        "demo",
+        "fineweb",
+        "kosmos1",
+        "kosmos1-text",
+        "mmc4",
+        "obelics",
+    ]
     for name in shipped_recipes():
         assert find_recipe(name).name == name
+
+
+def test_the_text_corpora_of_kosmos1_have_their_weights() -> None:
+    """Table 20, whose weights sum to 99.9 %."""
+    weights = {name: s.weight for name, s in find_recipe("kosmos1-text").sources.items()}
+    assert len(weights) == 11
+    assert weights["openwebtext2"] == 0.218
+    assert sum(weights.values()) == pytest.approx(0.999)
