@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench bench-dedup bench-extraction bench-quality train-extraction lock clean
+.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-quality train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -41,6 +41,9 @@ TEXTS ?= $(DATA)/text
 bench-dedup: .venv-datatrove/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.deduplication rival $(TEXTS)
 	$(BIN)/python -m benchmarks.deduplication scale $(TEXTS)
+
+bench-decontamination: $(VENV)/.installed-core
+	$(BIN)/python -m benchmarks.decontamination $(DATA)/bench $(TEXTS)
 
 bench-quality: .venv-datatrove/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.quality $(DATA)/warc

@@ -1,0 +1,1 @@
+"""Benchmark items planted in clean prose, and what `curate decontaminate` finds of them."""
