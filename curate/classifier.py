@@ -12,15 +12,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from filters.models import classifier_rule
+from curate.document_files import kind_of
+from filters.models import quality_score
 from schemas.document import Document
 from schemas.errors import CurateError, UsageError
 from schemas.identity import keyed_fraction
 from schemas.recipe import ClassifierRules, Source
-from schemas.verdict import Keep
-from sources.corpus import EXTENSIONS, read_corpus
+from sources.corpus import read_corpus
 from sources.listing import list_inputs
 
 HIGH, LOW = "__label__hq", "__label__lq"
@@ -104,8 +103,7 @@ def _floret(texts: Path, model: Path, word_ngrams: int, epochs: int) -> None:
 
 def _texts(paths: tuple[str, ...]) -> Iterator[str]:
     """Every document's text in one line."""
-    kind: Any = "parquet" if paths[0].lower().endswith(EXTENSIONS["parquet"]) else "jsonl"
-    source = Source(kind=kind, format="text", paths=paths)
+    source = Source(kind=kind_of(paths), format="text", paths=paths)
     for file in list_inputs("documents", source):
         for item in read_corpus(file.path, source, file.name, "documents"):
             if isinstance(item, Document):
@@ -132,9 +130,7 @@ def _measure(model: Path, counts: dict[str, int], held: list[tuple[bool, str]]) 
     rules = ClassifierRules(model=str(model), label=HIGH, min_score=0.0)
     scores: dict[bool, list[float]] = {True: [], False: []}
     for is_high, text in held:
-        verdict = classifier_rule(text, rules)
-        if isinstance(verdict, Keep):
-            scores[is_high].append(dict(verdict.scores)["classifier.score"])
+        scores[is_high].append(quality_score(text, rules))
     right = sum(s >= 0.5 for s in scores[True]) + sum(s < 0.5 for s in scores[False])
     descending = sorted(scores[False], reverse=True)
     return Trained(
@@ -142,5 +138,5 @@ def _measure(model: Path, counts: dict[str, int], held: list[tuple[bool, str]]) 
         low=counts[LOW],
         held_out=len(held),
         accuracy=right / len(held),
-        thresholds={s: descending[int(s * len(descending))] for s in SHARES_KEPT},
+        thresholds={s: descending[max(round(s * len(descending)), 1) - 1] for s in SHARES_KEPT},
     )

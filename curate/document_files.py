@@ -91,7 +91,7 @@ def _settings(job: Job) -> dict[str, Any]:
 
 
 def _recipe(job: Job) -> Recipe:
-    kind = _kind(job.inputs)
+    kind = kind_of(job.inputs)
     source = Source(kind=kind, format="text", paths=job.inputs, filtered=False)
     if _has_segments(source):
         source = source.model_copy(update={"format": "interleaved"})
@@ -103,7 +103,7 @@ def _recipe(job: Job) -> Recipe:
     )
 
 
-def _kind(inputs: tuple[str, ...]) -> Literal["jsonl", "parquet"]:
+def kind_of(inputs: tuple[str, ...]) -> Literal["jsonl", "parquet"]:
     parquet = [path.lower().endswith(EXTENSIONS["parquet"]) for path in inputs]
     if all(parquet):
         return "parquet"

@@ -37,6 +37,18 @@ def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
     Raises:
         ModelError: the model can't be read, or doesn't know the label.
     """
+    score = quality_score(text, rules)
+    if score < rules.min_score:
+        return Drop("classifier.min_score", score, rules.min_score)
+    return Keep((("classifier.score", score),))
+
+
+def quality_score(text: str, rules: ClassifierRules) -> float:
+    """Probability, 0 to 1, that the classifier gives the label; 0 where it sees no feature.
+
+    Raises:
+        ModelError: the model can't be read, or doesn't know the label.
+    """
     model = _classifier(rules.model)
     labels, scores = model.predict(" ".join(text.split()), k=-1)
     found = dict(zip(labels, scores, strict=True))
@@ -45,10 +57,7 @@ def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
             f"filters.text.classifier: {rules.model} has no label {rules.label} "
             f"(it has {', '.join(sorted(found))})"
         )
-    score = min(float(found.get(rules.label, 0.0)), 1.0)
-    if score < rules.min_score:
-        return Drop("classifier.min_score", score, rules.min_score)
-    return Keep((("classifier.score", score),))
+    return min(float(found.get(rules.label, 0.0)), 1.0)
 
 
 @lru_cache(maxsize=2)
@@ -62,7 +71,9 @@ def _classifier(path: str) -> Any:
 
 
 def perplexity_rule(text: str, rules: PerplexityRules) -> Verdict:
-    """Drop a text of greater perplexity: over all its lines, as CCNet computes it.
+    """Drop a text of greater perplexity: over all its lines, as CCNet sums it.
+
+    Lines are lowercased, as CCNet's models want them; accents, digits and marks stay as they are.
 
     Raises:
         ModelError: a model can't be read.
@@ -70,8 +81,8 @@ def perplexity_rule(text: str, rules: PerplexityRules) -> Verdict:
     model, tokenizer = _language_model(rules.model, rules.tokenizer)
     total, length = 0.0, 0
     for line in text.split("\n"):
-        words = line.lower().split()
-        pieces = words if tokenizer is None else tokenizer.encode(line, out_type=str)
+        lowered = line.lower()
+        pieces = lowered.split() if tokenizer is None else tokenizer.encode(lowered, out_type=str)
         if pieces:
             total += model.score(" ".join(pieces))
             length += len(pieces) + 1

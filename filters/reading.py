@@ -11,8 +11,8 @@ import numpy.typing as npt
 _TOKEN = re.compile(
     r"""(?!cannot\b)[^\W\d_]++(?=[\s,;])                   # most words, found soonest
     |(?:https?://|www\.)\S*[^\s.,;:!?"'”’)\]}>]         # address
-    |[\w.+-]+@[\w-]+(?:\.[\w-]+)+
-    |(?>\d+(?:[.,:/'’–]\d+)*)(?![^\W\d_]|[.]\w)|\d+(?=[aApP][mM]\b)   # number; 9am: 9, am
+    |[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+
+    |(?>\d+(?:[.,:/'’–]\d+){0,20})(?![^\W\d_]|[.]\w)|\d+(?=[aApP][mM]\b)   # number; 9am: 9, am
     |(?:[^\W\d_]\.){2,}|[A-Z]\.(?=\s)|(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|Inc|Co|Ltd|Ph\.D)\.
     |[^\W\d_]+(?=n['’]t\b)|can(?=not\b)|n['’]t\b|['’](?:s|re|ve|ll|d|m)\b   # don't: do, n't
     |(?:(?<!\S)[-/.@])?[^\W_](?:[^\W_]|_+(?=[^\W_])|[&([]\w|\.[a-z0-9]|-\d|[=:]['"]?\d
@@ -21,12 +21,18 @@ _TOKEN = re.compile(
     |[^\w\s]|_""",
     re.VERBOSE,
 )
-"""As spaCy's English tokenizer divides text, which the published thresholds were measured with."""
+"""As spaCy's English tokenizer divides text, which the published thresholds were measured with.
 
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
+What may fail after a long run is bounded, so that no text takes more than linear time."""
+
+_SENTENCE_END = re.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’)\]]*+(?=\s|$)")
 _ABBREVIATION = re.compile(
     r"(?:^|\s|\()(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|Inc)\.$"
 )
+
+
+_LONGEST_ABBREVIATION = 20
+"""Characters before the mark that are looked at."""
 
 
 class Reading:
@@ -43,7 +49,7 @@ class Reading:
     @cached_property
     def words(self) -> list[str]:
         """Tokens with a letter or digit."""
-        return [t for t in self.tokens if t[0].isalnum()]
+        return [t for t in self.tokens if t[0].isalnum() or any(map(str.isalnum, t))]
 
     @cached_property
     def lines(self) -> list[str]:
@@ -67,7 +73,8 @@ def count_sentences(line: str) -> int:
     ends = 0
     last = 0
     for found in _SENTENCE_END.finditer(line):
-        if found.end() < len(line) and _ABBREVIATION.search(line[: found.start() + 1]):
+        start = max(found.start() - _LONGEST_ABBREVIATION, 0)
+        if found.end() < len(line) and _ABBREVIATION.search(line, start, found.start() + 1):
             continue
         ends += 1
         last = found.end()

@@ -11,7 +11,7 @@ from schemas.recipe import RefinedWebLines
 from schemas.verdict import Drop
 
 _COUNTER = re.compile(
-    r"^\W*\d[\d,.]*\s*[kKmM]?\s+(?:likes?|shares?|comments?|retweets?|reposts?|quotes?|"
+    r"^\W*+\d[\d,.]*+(?:\s*+[kKmM])?+\s++(?:likes?|shares?|comments?|retweets?|reposts?|quotes?|"
     r"bookmarks?|upvotes?|downvotes?|downloads?|views?|followers?)\W*$",
     re.IGNORECASE,
 )

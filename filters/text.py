@@ -28,7 +28,8 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
     """
     scores = dict(document.scores)
     lines: list[Drop] = []
-    for verdict in _on_whole_text(document.text, rules):
+    whole = Reading(document.text)
+    for verdict in _on_whole_text(whole, rules):
         if isinstance(verdict, Drop):
             return verdict
         scores.update(verdict.scores)
@@ -42,7 +43,9 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
         if isinstance(cut, Drop):
             return cut
         document = cut
-    for verdict in _on_what_is_left(document.text, rules):
+    text = document.text
+    left = whole if text == whole.text else Reading(text)
+    for verdict in _on_what_is_left(left, rules):
         if isinstance(verdict, Drop):
             return verdict
         scores.update(verdict.scores)
@@ -54,21 +57,20 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
     return replace(document, scores=scores)
 
 
-def _on_whole_text(text: str, rules: TextRules) -> Iterator[Verdict]:
-    reading = Reading(text)
+def _on_whole_text(reading: Reading, rules: TextRules) -> Iterator[Verdict]:
     if rules.gopher_repetition is not None:
         yield gopher_repetition_rule(reading, rules.gopher_repetition)
     if rules.gopher_quality is not None:
         yield gopher_quality_rule(reading, rules.gopher_quality)
 
 
-def _on_what_is_left(text: str, rules: TextRules) -> Iterator[Verdict]:
+def _on_what_is_left(reading: Reading, rules: TextRules) -> Iterator[Verdict]:
     if rules.fineweb is not None:
-        yield fineweb_rule(Reading(text), rules.fineweb)
+        yield fineweb_rule(reading, rules.fineweb)
     if rules.classifier is not None:
-        yield classifier_rule(text, rules.classifier)
+        yield classifier_rule(reading.text, rules.classifier)
     if rules.perplexity is not None:
-        yield perplexity_rule(text, rules.perplexity)
+        yield perplexity_rule(reading.text, rules.perplexity)
 
 
 def _apply_c4(document: Document, rules: C4Rules, tell: TellLine) -> Document | Drop:

@@ -208,7 +208,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         def target() -> None:
             try:
                 job()
-            except BaseException as error:  # handed to the caller's thread below
+            except BaseException as error:  # raised below: a thread only prints its own
                 failure.append(error)
 
         thread = threading.Thread(target=target, daemon=True)

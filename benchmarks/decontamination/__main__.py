@@ -3,8 +3,8 @@
     python -m benchmarks.decontamination BENCH TEXTS
 
 BENCH is a folder of benchmark files (.jsonl.gz), TEXTS one of JSON lines files with clean prose.
-Each of 1,000 items is pasted into a clean document as it is and edited in six ways. Printed is the
-share of items found by way of editing, the clean documents touched, and the time.
+Each of 1,000 items is pasted into a clean document as it is, and edited in five ways. Printed is
+the share of items found by way of editing, the clean documents touched, and the time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
+from curate.cli import shipped_recipes
 from curate.stats_schema import STATS_SCHEMA
 from pipelines.stages import STAGE_NAMES
 from tests.conftest import write_warc
@@ -184,15 +185,7 @@ def test_extract_reads_an_html_file(curate: Curate, tmp_path: Path) -> None:
 
 
 def test_recipes(curate: Curate, tmp_path: Path) -> None:
-    assert curate("recipe", "list").stdout.split() == [
-        "dclm",
-        "demo",
-        "fineweb",
-        "kosmos1",
-        "kosmos1-text",
-        "mmc4",
-        "obelics",
-    ]
+    assert curate("recipe", "list").stdout.split() == shipped_recipes()
     shown = tmp_path / "shown.yaml"
     shown.write_text(curate("recipe", "show", "kosmos1").stdout)
     assert "valid" in curate("recipe", "validate", shown).stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,34 @@ def rule_of(verdict: object) -> str | None:
         ("the U.S. in 2010-2012: F-16", "the U.S. in 2010 - 2012 : F-16".split()),
         ("see https://h.test/a?b, x@y.org", "see https://h.test/a?b , x@y.org".split()),
         ("you cannot use foo_bar or C++", "you can not use foo_bar or C++".split()),
+        ("Smith's -23 /tmp", "Smith 's -23 /tmp".split()),
         ("AT&T #tag ___", "AT&T # tag _ _ _".split()),
     ],
 )
 def test_words_are_those_of_spacy(text: str, words: list[str]) -> None:
     assert Reading(text).tokens == words
+
+
+def test_words_may_begin_with_a_mark() -> None:
+    assert Reading("Smith's -23 /tmp , --").words == ["Smith", "'s", "-23", "/tmp"]
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda count: Reading("a-" * count).tokens,
+        lambda count: Reading("1," * count + "1a").tokens,
+        lambda count: count_sentences("." * count + "a"),
+        lambda count: count_sentences("It is so. " * count),
+        lambda count: refinedweb_line("1" + " " * count + "x", RefinedWebLines()),
+        lambda count: mask("a-" * count + "@", Masking(phone_numbers=True)),
+    ],
+)
+def test_no_text_takes_more_than_linear_time(judge: Callable[[int], object]) -> None:
+    """A quadratic pattern takes minutes for each of these."""
+    started = time.process_time()
+    judge(200_000)
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
