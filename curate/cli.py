@@ -372,6 +372,11 @@ _workers_option = click.option(
     help="Least estimated Jaccard similarity of a near-duplicate; 0 takes every pair of a band.",
 )
 @click.option(
+    "--repeated",
+    type=click.Choice(["line", "paragraph"]),
+    help="Also cut the lines, or paragraphs, that documents of one domain have in common.",
+)
+@click.option(
     "--against",
     multiple=True,
     metavar="DIR",
@@ -387,6 +392,7 @@ def dedup(
     rows: int | None,
     shingle_words: int | None,
     min_similarity: float,
+    repeated: str | None,
     against: tuple[str, ...],
     workers: int,
 ) -> None:
@@ -405,9 +411,13 @@ def dedup(
         **{name: value for name, value in given.items() if value is not None},
     }
     settings |= {"min_similarity": min_similarity or None, "against": run_folders(against)}
+    if repeated is not None:
+        settings["repeated"] = {"unit": repeated}
     chosen = parse_section(Dedup, settings, "dedup")
     report = _run_on_files(inputs, out, workers, dedup=chosen)
     _tell_documents(report)
+    if repeated is not None:
+        click.echo(f"  {report['lines_cut']:,} {repeated}s cut that documents of a domain repeat")
     click.echo(f"clusters converged in {report['rounds']} rounds")
 
 

@@ -20,7 +20,14 @@ import pyarrow.parquet as pq
 from curate.build import build_shards
 from curate.purge_report import contaminated, decontamination_report, dedup_report, duplicates
 from pipelines.plan import InputPart, plan_parts
-from pipelines.purged import DECONTAMINATION, DUPLICATES, changes, dropped_rows
+from pipelines.purged import (
+    DECONTAMINATION,
+    DUPLICATES,
+    REPEATED_LINES,
+    changes,
+    cut_documents,
+    dropped_rows,
+)
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import Watch
 from pipelines.worker_processes import Process
@@ -47,7 +54,11 @@ class Job:
 
     @property
     def stage(self) -> str:
-        return DUPLICATES if self.decontamination is None else DECONTAMINATION
+        """The last one."""
+        if self.decontamination is not None:
+            return DECONTAMINATION
+        repeated = None if self.dedup is None else self.dedup.repeated
+        return DUPLICATES if repeated is None else REPEATED_LINES
 
 
 def run_on_files(
@@ -77,7 +88,7 @@ def run_on_files(
     with out.publish("ledger.jsonl") as path, path.open("w", encoding="utf-8") as stream:
         for row in _ledger(run, job.stage):
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-    report = (dedup_report if job.stage == DUPLICATES else decontamination_report)(run)
+    report = (decontamination_report if job.stage == DECONTAMINATION else dedup_report)(run)
     assert report is not None
     report = {"inputs": list(job.inputs), **_settings(job), **report}
     out.write_json(report, "report.json")
@@ -137,7 +148,9 @@ class _Kept:
 
 def _kept_rows(run: RunDirectory, part: InputPart, stage: str) -> Iterator[_Kept]:
     gone = dropped_rows(run, part.name)
-    changed = changes(run, part.name) if stage == DECONTAMINATION else iter(())
+    changed: Iterator[tuple[int, Document | None]] = (
+        changes(run, part.name) if stage == DECONTAMINATION else cut_documents(run, part.name)
+    )
     change = next(changed, None)
     with run.open(f"documents/{part.name}.parquet") as stream:
         numbers = pq.read_table(stream, columns=["offset"])["offset"].to_pylist()
@@ -219,7 +232,7 @@ def _ledger(run: RunDirectory, stage: str) -> Iterator[dict[str, Any]]:
         with run.open(path) as stream:
             for row in pq.read_table(stream).to_pylist():
                 yield {k: row[k] for k in ("id", "url", "rule", "value", "limit")}
-    if stage == DUPLICATES:
+    if stage != DECONTAMINATION:
         for row in duplicates(run):
             yield {
                 "id": row["id"],
@@ -230,6 +243,13 @@ def _ledger(run: RunDirectory, stage: str) -> Iterator[dict[str, Any]]:
                 "match_url": row["kept_url"],
                 "match_is_of_this_run": row["of_this_run"],
             }
+        for path in run.list(f"ledger/{REPEATED_LINES}", suffix=".parquet"):
+            with run.open(path) as stream:
+                for row in pq.read_table(stream).to_pylist():
+                    if row["kind"] in ("line", "document"):
+                        action = "cut" if row["kind"] == "line" else "dropped"
+                        told = {k: row[k] for k in ("id", "url", "rule")}
+                        yield {**told, "action": action, "text": row["value"]}
         return
     for row in contaminated(run):
         first, outcome = row["found"][0], row["outcome"]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from decontamination.index import load_index
 from pipelines.decontamination import INDEX_PATH, worst_examples
 from pipelines.deduplication.targets import CLUSTERS_PATH
-from pipelines.purged import DECONTAMINATION, DUPLICATES
+from pipelines.purged import DECONTAMINATION, DUPLICATES, REPEATED_LINES
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from schemas.ledger import Tally
@@ -24,10 +24,13 @@ def dedup_report(run: RunDirectory) -> dict[str, Any] | None:
     if not run.exists(success_path(DUPLICATES)) or not run.exists(CLUSTERS_PATH):
         return None
     tally = Tally.from_json(run.read_json(success_path(DUPLICATES))["tally"])
+    repeated = _repeated(run)
+    tally.dropped.update(repeated.dropped)
     clusters = run.read_json(CLUSTERS_PATH)
     members = _members(run, {c["kept_id"] for c in clusters["largest"]})
     return {
         **_documents(tally),
+        "lines_cut": sum(n for (_, k, _), n in repeated.dropped.items() if k == "line"),
         "rounds": clusters["rounds"],
         "candidate_pairs": clusters["candidate_pairs"],
         "cluster_sizes": clusters["sizes"],
@@ -38,14 +41,21 @@ def dedup_report(run: RunDirectory) -> dict[str, Any] | None:
     }
 
 
+def _repeated(run: RunDirectory) -> Tally:
+    """Counts of the stage that cuts repeated lines, where the run has come to it."""
+    path = success_path(REPEATED_LINES)
+    return Tally.from_json(run.read_json(path)["tally"]) if run.exists(path) else Tally()
+
+
 def _documents(tally: Tally) -> dict[str, Any]:
     dropped: Counter[str] = Counter()
     for (_, kind, rule), count in tally.dropped.items():
         if kind == "document":
             dropped[rule] += count
+    came_in = sum(n for (_, k), n in tally.came_in.items() if k == "document")
     return {
-        "documents_in": sum(n for (_, k), n in tally.came_in.items() if k == "document"),
-        "documents_out": sum(n for (_, k), n in tally.went_out.items() if k == "document"),
+        "documents_in": came_in,
+        "documents_out": came_in - sum(dropped.values()),
         "documents_dropped": dict(sorted(dropped.items())),
     }
 

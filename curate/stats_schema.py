@@ -61,6 +61,7 @@ STATS_SCHEMA: dict[str, Any] = {
             "type": ["object", "null"],
             "properties": {
                 **_PURGED,
+                "lines_cut": _COUNT,
                 "rounds": _COUNT,
                 "candidate_pairs": _COUNT,
                 "cluster_sizes": {"type": "object", "additionalProperties": _COUNT},

@@ -112,6 +112,7 @@ class Least:
             for name, column in self.rows.items()
         }
         counts = np.concatenate([self.counts, np.ones(self._waiting_rows, np.int64)])
+        self.rows = {}
         self._waiting.clear()
         self._waiting_rows = 0
         keys = joined[self._key]

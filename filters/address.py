@@ -8,22 +8,18 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from schemas.errors import UsageError
+from filters.words import ADULT_SOFT_WORDS, ADULT_WORDS, ListError, shipped_words
 from schemas.recipe import UrlRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 _WORDS = re.compile(r"[^\W_]+")
 
 
-class BlockListError(UsageError):
-    """A block list can't be read."""
-
-
 def url_rule(url: str, rules: UrlRules) -> Verdict:
     """Drop addresses that are listed, lie below a listed domain, or hold listed words.
 
     Raises:
-        BlockListError: a list can't be read.
+        ListError: a list can't be read.
     """
     if rules.blocked_domains:
         host = (urlsplit(url).hostname or "").lower()
@@ -35,7 +31,7 @@ def url_rule(url: str, rules: UrlRules) -> Verdict:
                 return Drop("url.blocked_domain", domain)
     if rules.blocked_urls and _bare(url) in _entries(rules.blocked_urls):
         return Drop("url.blocked", _bare(url))
-    if rules.banned_words or rules.soft_words or rules.banned_substrings:
+    if rules.banned_words or rules.soft_words or rules.banned_substrings or rules.adult_words:
         return _word_rule(unquote(url).lower(), rules)
     return KEEP
 
@@ -43,10 +39,14 @@ def url_rule(url: str, rules: UrlRules) -> Verdict:
 def _word_rule(url: str, rules: UrlRules) -> Verdict:
     """RefinedWeb, appendix G.1: a strict word, or two soft ones, take the page."""
     words = _WORDS.findall(url)
-    for word in rules.banned_words:
-        if word in words:
+    banned, soft_words = frozenset(rules.banned_words), frozenset(rules.soft_words)
+    if rules.adult_words:
+        banned |= shipped_words(ADULT_WORDS)
+        soft_words |= shipped_words(ADULT_SOFT_WORDS)
+    for word in words:
+        if word in banned:
             return Drop("url.banned_word", word)
-    soft = [word for word in rules.soft_words if word in words]
+    soft = sorted(soft_words.intersection(words))
     if len(soft) >= rules.max_soft_words:
         return Drop("url.soft_words", " ".join(soft), rules.max_soft_words)
     for part in rules.banned_substrings:
@@ -72,5 +72,5 @@ def _entries(paths: tuple[str, ...]) -> frozenset[str]:
                     if entry:
                         found.add(_bare(entry))
         except (OSError, UnicodeDecodeError) as error:
-            raise BlockListError(f"filters.url: the list {path} can't be read: {error}") from error
+            raise ListError(f"filters.url: the list {path} can't be read: {error}") from error
     return frozenset(found)

@@ -9,6 +9,7 @@ from typing import Any
 import fasttext
 import sentencepiece
 
+from filters.ccnet import ccnet_normalized
 from schemas.errors import CurateError, UsageError
 from schemas.recipe import ClassifierRules, PerplexityRules
 from schemas.verdict import Drop, Keep, Verdict
@@ -73,16 +74,14 @@ def _classifier(path: str) -> Any:
 def perplexity_rule(text: str, rules: PerplexityRules) -> Verdict:
     """Drop a text of greater perplexity: over all its lines, as CCNet sums it.
 
-    Lines are lowercased, as CCNet's models want them; accents, digits and marks stay as they are.
-
     Raises:
         ModelError: a model can't be read.
     """
     model, tokenizer = _language_model(rules.model, rules.tokenizer)
     total, length = 0.0, 0
     for line in text.split("\n"):
-        lowered = line.lower()
-        pieces = lowered.split() if tokenizer is None else tokenizer.encode(lowered, out_type=str)
+        read = ccnet_normalized(line) if rules.normalization == "ccnet" else line
+        pieces = read.split() if tokenizer is None else tokenizer.encode(read, out_type=str)
         if pieces:
             total += model.score(" ".join(pieces))
             length += len(pieces) + 1

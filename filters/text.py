@@ -9,11 +9,13 @@ from filters.c4 import PAGE_RULES, c4_line, c4_page_rule
 from filters.fineweb import fineweb_rule
 from filters.gopher import gopher_quality_rule, gopher_repetition_rule
 from filters.models import classifier_rule, perplexity_rule
+from filters.obelics import obelics_document_rule, obelics_paragraph
 from filters.private import mask
 from filters.reading import Reading
 from filters.refinedweb import refinedweb_line
-from schemas.document import Document, Heading, TextSegment
-from schemas.recipe import C4Rules, Masking, RefinedWebLines, TextRules
+from schemas.document import Document, TextSegment
+from schemas.recipe import C4Rules, Masking, ObelicsRules, RefinedWebLines, TextRules
+from schemas.text_lines import with_lines
 from schemas.verdict import Drop, Verdict
 
 TellLine = Callable[[Drop], None]
@@ -43,6 +45,11 @@ def apply_text_rules(document: Document, rules: TextRules, tell: TellLine) -> Do
         if isinstance(cut, Drop):
             return cut
         document = cut
+    if rules.obelics is not None:
+        cut = _apply_obelics(document, rules.obelics, lines.append)
+        if isinstance(cut, Drop):
+            return cut
+        document = cut
     text = document.text
     left = whole if text == whole.text else Reading(text)
     for verdict in _on_what_is_left(left, rules):
@@ -67,6 +74,8 @@ def _on_whole_text(reading: Reading, rules: TextRules) -> Iterator[Verdict]:
 def _on_what_is_left(reading: Reading, rules: TextRules) -> Iterator[Verdict]:
     if rules.fineweb is not None:
         yield fineweb_rule(reading, rules.fineweb)
+    if rules.obelics is not None:
+        yield obelics_document_rule(reading.text, rules.obelics)
     if rules.classifier is not None:
         yield classifier_rule(reading.text, rules.classifier)
     if rules.perplexity is not None:
@@ -117,27 +126,16 @@ def _apply_refinedweb(
     return cut if cut.text.strip() else Drop("refinedweb.nothing_left", 0, 1)
 
 
-def with_lines(document: Document, judge: Callable[[str], str | None]) -> Document:
-    """The document with each line as `judge` returns it, or without it; empty lines stay."""
-    return document.with_segments(
-        [_segment_lines(s, judge) if isinstance(s, TextSegment) else s for s in document.segments]
-    )
+def _apply_obelics(document: Document, rules: ObelicsRules, tell: TellLine) -> Document | Drop:
+    def judge(line: str) -> str | None:
+        verdict = obelics_paragraph(line, rules)
+        if verdict is None:
+            return line
+        tell(verdict)
+        return None
 
-
-def _segment_lines(segment: TextSegment, judge: Callable[[str], str | None]) -> TextSegment:
-    levels = {h.line: h.level for h in segment.headings}
-    lines: list[str] = []
-    headings: list[Heading] = []
-    continues = segment.continues
-    for number, line in enumerate(segment.text.split("\n")):
-        judged = judge(line) if line.strip() else line
-        if judged is None:
-            continues = continues and number > 0
-            continue
-        if number in levels:
-            headings.append(Heading(line=len(lines), level=levels[number]))
-        lines.append(judged)
-    return TextSegment(text="\n".join(lines), headings=tuple(headings), continues=continues)
+    cut = with_lines(document, judge)
+    return cut if cut.text.strip() else Drop("obelics.nothing_left", 0, 1)
 
 
 def _mask(document: Document, rules: Masking) -> tuple[Document, int]:

@@ -47,7 +47,7 @@ from pipelines.part import PartWriter, RowWriter, marker_path
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION as STAGE
-from pipelines.purged import PURGE_SCHEMA, deduplicated_documents, dropped_rows
+from pipelines.purged import PURGE_SCHEMA, distinct_documents, dropped_rows
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document, document_to_row
 from schemas.identity import image_key
@@ -216,7 +216,7 @@ def find_in_part(job: _Job, task: Task) -> None:
     index = _load(job.run.root)
     number: int = task.payload
     found: list[tuple[int, Match]] = []
-    for row, document in deduplicated_documents(job.run, job.parts[number].name):
+    for row, document in distinct_documents(job.run, job.parts[number].name):
         found += [(row, match) for match in find_matches(document.text, index, job.rules)]
     with job.matches().outbox(task.name) as outbox:
         columns = {
@@ -303,7 +303,7 @@ def _purged(
             )
     if not by_row:
         return
-    for row, document in deduplicated_documents(run, task.name):
+    for row, document in distinct_documents(run, task.name):
         if row in by_row:
             purged = purge(document, by_row[row], frequent, index, rules)
             if purged is not None:

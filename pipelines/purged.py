@@ -1,35 +1,50 @@
-"""The documents of a part as de-duplication and decontamination left them."""
+"""The documents of a part as de-duplication, cuts and decontamination left them, in that order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.run_directory import RunDirectory
 from schemas.document import DOCUMENT_SCHEMA, Document, document_from_row
+from schemas.text_lines import without_units
 
 DUPLICATES = "duplicates"
+REPEATED_LINES = "repeated-lines"
 DECONTAMINATION = "decontamination"
 
 PURGE_SCHEMA = pa.schema([("row", pa.int64()), ("dropped", pa.bool_()), *DOCUMENT_SCHEMA])
 """A row per document that decontamination dropped or changed: `row` counts the rows of the
 documents file; a changed document follows whole, a dropped one only with its id."""
 
+CUT_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("dropped", pa.bool_()),
+        ("unit", pa.string()),
+        ("gone", pa.list_(pa.int64())),
+    ]
+)
+"""A row per document that loses lines or paragraphs: the positions of those among its
+`schemas.text_lines.units`. Where nothing is left the document is dropped."""
+
 _BATCH_DOCUMENTS = 256
 
 
 def dropped_rows(run: RunDirectory, name: str) -> set[int]:
-    """Rows of a documents part that are duplicates."""
+    """Rows of a documents part that are duplicates, or that repeated lines left empty."""
     with run.open(f"verdicts/{DUPLICATES}/{name}.parquet") as stream:
-        rows: list[int] = pq.read_table(stream, columns=["row"])["row"].to_pylist()
-    return set(rows)
+        rows: set[int] = set(pq.read_table(stream, columns=["row"])["row"].to_pylist())
+    return rows | {cut["row"] for cut in _cuts(run, name) if cut["dropped"]}
 
 
 def deduplicated_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, Document]]:
-    """Documents of a part that are no duplicates, each with its row."""
-    dropped = dropped_rows(run, name)
+    """Documents of a part that are no duplicates, each with its row, whole."""
+    with run.open(f"verdicts/{DUPLICATES}/{name}.parquet") as stream:
+        dropped = set(pq.read_table(stream, columns=["row"])["row"].to_pylist())
     row = -1
     with run.open(f"documents/{name}.parquet") as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_DOCUMENTS):
@@ -39,11 +54,38 @@ def deduplicated_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, 
                     yield row, document_from_row(held)
 
 
+def distinct_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, Document]]:
+    """Documents of a part that are no duplicates, each with its row, without repeated lines."""
+    cuts = {cut["row"]: cut for cut in _cuts(run, name)}
+    for row, document in deduplicated_documents(run, name):
+        cut = cuts.get(row)
+        if cut is None:
+            yield row, document
+        elif not cut["dropped"]:
+            yield row, without_units(document, cut["unit"], set(cut["gone"]))
+
+
+def cut_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, Document]]:
+    """Of `distinct_documents` those that lost lines."""
+    rows = {cut["row"] for cut in _cuts(run, name) if not cut["dropped"]}
+    if rows:
+        yield from ((row, d) for row, d in distinct_documents(run, name) if row in rows)
+
+
+def _cuts(run: RunDirectory, name: str) -> list[dict[str, Any]]:
+    path = f"verdicts/{REPEATED_LINES}/{name}.parquet"
+    if not run.exists(path):
+        return []
+    with run.open(path) as stream:
+        rows: list[dict[str, Any]] = pq.read_table(stream).to_pylist()
+    return rows
+
+
 def purged_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, Document]]:
-    """Documents of a part that came through both stages, each with its row."""
+    """Documents of a part that came through all of these stages, each with its row."""
     changed = changes(run, name)
     change = next(changed, None)
-    for row, document in deduplicated_documents(run, name):
+    for row, document in distinct_documents(run, name):
         if change is None or change[0] != row:
             yield row, document
             continue

@@ -74,17 +74,20 @@ def make_signatures(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     if dedup.quality_score is not None:
         columns.append("scores")
     compression = {n: "none" if n == "signature" else "zstd" for n in schema.names}
+    lines = 0
     path = part.file(f"signatures/{task.name}.parquet")
     with (
         pq.ParquetWriter(path, schema, compression=compression, use_dictionary=False) as writer,
         part.run.open(f"documents/{task.name}.parquet") as stream,
     ):
         for batch in pq.ParquetFile(stream).iter_batches(BATCH_DOCUMENTS, columns=columns):
+            texts = list(_text_rows(batch))
+            lines += sum(row.text.count("\n") + 1 for row in texts)
             rows = [
-                _signature_row(row, dedup, hasher, row_format, plan.recipe.seed)
-                for row in _text_rows(batch)
+                _signature_row(row, dedup, hasher, row_format, plan.recipe.seed) for row in texts
             ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
+    part.facts["lines"] = lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

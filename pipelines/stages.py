@@ -1,6 +1,6 @@
 """The stages of `build-shards`, in order, and what drives them.
 
-    documents ▶ signatures ▶ duplicates ▶ decontamination
+    documents ▶ signatures ▶ duplicates ▶ repeated-lines ▶ decontamination
               ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
@@ -23,6 +23,7 @@ from pipelines import (
     image_plan,
     image_verdicts,
     images,
+    repeated_lines,
     selection,
     shards,
     signatures,
@@ -194,6 +195,11 @@ STAGES = (
         name=duplicates.STAGE,
         part_names=_input_parts,
         make=lambda s: duplicates.run_duplicates(s.engine, s.run, s.plan),
+    ),
+    Stage(
+        name=repeated_lines.STAGE,
+        part_names=lambda s: [p.name for p in repeated_lines.cut_parts(s.plan)],
+        make=lambda s: repeated_lines.run_repeated_lines(s.engine, s.run, s.plan),
     ),
     Stage(
         name=decontamination.STAGE,

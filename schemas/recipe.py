@@ -194,6 +194,11 @@ class UrlRules(Section):
     banned_words: tuple[str, ...] = Field(
         (), description="Drop an address with one of these as a whole word."
     )
+    adult_words: bool = Field(
+        False,
+        description="Also take the adult words that ship (filters/lists): one of `adult_words`, "
+        "or `max_soft_words` of `adult_soft_words` and `soft_words`.",
+    )
     soft_words: tuple[str, ...] = Field(
         (), description="Drop an address with `max_soft_words` of these as whole words."
     )
@@ -287,6 +292,60 @@ class FineWebRules(Section):
     max_line_breaks: float = Field(0.3, ge=0, description="Most line breaks per word.")
 
 
+class ObelicsLimits(Section):
+    """OBELICS's limits on a paragraph or a document (configs/config_filter_web_documents.yaml)."""
+
+    min_words: int | None = Field(4, ge=1, description="Fewest words.")
+    max_words: int | None = Field(1_000, ge=1, description="Most words.")
+    max_character_repetition: Ratio | None = Field(
+        0.1, description="Most 10-grams of characters that are among the most frequent."
+    )
+    max_word_repetition: Ratio | None = Field(
+        0.1, description="Most 5-grams of words that occur more than once."
+    )
+    max_special_characters: Ratio | None = Field(
+        0.3, description="Most characters that are no letters; spaces count."
+    )
+    min_stop_words: Ratio | None = Field(0.3, description="Least words that are stop words.")
+    max_flagged_words: Ratio | None = Field(0.01, description="Most words that are flagged.")
+    max_spam_words: Ratio | None = Field(None, description="Most words of `spam_words`.")
+    min_common_words: Ratio | None = Field(0.8, description="Least words of `common_words`.")
+    min_punctuation: float | None = Field(
+        0.001, ge=0, description="Fewest marks of punctuation per word."
+    )
+    punctuation_from_words: int = Field(
+        12, ge=1, description="Words from which punctuation is asked for."
+    )
+
+
+class ObelicsRules(Section):
+    """OBELICS's rules on paragraphs, then on what is left of the document."""
+
+    stop_words: str | None = Field(
+        None, description="File of stop words; null takes the English ones that ship."
+    )
+    flagged_words: str | None = Field(
+        None, description="File of flagged words; null takes the adult words that ship."
+    )
+    spam_words: str | None = Field(
+        None, description="File of words of spam; null leaves its limit out. None ships."
+    )
+    common_words: str | None = Field(
+        None, description="File of the language's common words, likewise. None ships."
+    )
+    paragraph: ObelicsLimits = ObelicsLimits(max_spam_words=0.12)
+    document: ObelicsLimits = ObelicsLimits(
+        min_words=10,
+        max_words=2_000,
+        max_word_repetition=0.2,
+        max_special_characters=0.275,
+        min_stop_words=0.35,
+        min_common_words=0.9,
+        min_punctuation=0.03,
+        punctuation_from_words=1,
+    )
+
+
 class ClassifierRules(Section):
     """A fastText classifier of quality (DCLM, section 4.4)."""
 
@@ -305,6 +364,11 @@ class PerplexityRules(Section):
         None, description="SentencePiece model whose pieces the KenLM model counts; null: words."
     )
     max_perplexity: float = Field(1_500, gt=0, description="OBELICS: 1500.")
+    normalization: Literal["ccnet", "none"] = Field(
+        "ccnet",
+        description="`ccnet` takes case, accents and variants of punctuation away and makes every "
+        "digit a 0, as the texts of CCNet's models; `none` leaves text as it is.",
+    )
 
 
 class Masking(Section):
@@ -323,6 +387,7 @@ class TextRules(Section):
     c4: C4Rules | None = None
     refinedweb_lines: RefinedWebLines | None = None
     fineweb: FineWebRules | None = None
+    obelics: ObelicsRules | None = None
     classifier: ClassifierRules | None = None
     perplexity: PerplexityRules | None = None
     masking: Masking | None = None
@@ -412,6 +477,24 @@ class Fetch(Section):
     honour_tdm_reservation: bool = True
 
 
+class RepeatedLines(Section):
+    """Lines or paragraphs that documents of one domain share, word by word (OBELICS)."""
+
+    unit: Literal["line", "paragraph"] = Field(
+        "line",
+        description="What is compared: lines, or the lines between two empty ones. Extraction "
+        "makes one line of every paragraph of a page.",
+    )
+    min_documents: int = Field(
+        2, ge=2, description="Documents of the domain that must hold it before it goes."
+    )
+    keep: Literal["none", "one"] = Field(
+        "none",
+        description="`none` takes it from every document, as furniture of the site; `one` leaves "
+        "it in the document that is preferred (by quality, length, hash).",
+    )
+
+
 class Dedup(Section):
     """Which documents are duplicates of another, compared within a format (text, interleaved)."""
 
@@ -438,6 +521,11 @@ class Dedup(Section):
     quality_score: str | None = Field(
         None,
         description="Score, from 0 to 1, by which the best of a cluster is kept; then the longest.",
+    )
+    repeated: RepeatedLines | None = Field(
+        None,
+        description="Cut lines or paragraphs that the documents of a domain repeat; documents "
+        "without a URL are left as they are.",
     )
     against: tuple[str, ...] = Field(
         (),

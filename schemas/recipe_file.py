@@ -100,6 +100,9 @@ def filter_files(filters: Filters) -> list[tuple[str, str]]:
     if text.perplexity is not None:
         named.append(("filters.text.perplexity.model", text.perplexity.model))
         named.append(("filters.text.perplexity.tokenizer", text.perplexity.tokenizer))
+    if text.obelics is not None:
+        for name in ("stop_words", "flagged_words", "spam_words", "common_words"):
+            named.append((f"filters.text.obelics.{name}", getattr(text.obelics, name)))
     return [(key, path) for key, path in named if path is not None]
 
 

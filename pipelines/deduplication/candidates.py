@@ -92,6 +92,7 @@ def find_candidates(job: Job, task: Task) -> None:
             _send_candidates(job, outbox, chosen(first.rows, index[large]), chosen(chunk, large))
         if small:
             bucketed = {n: np.concatenate([s[n] for s in small]) for n in small[0]}
+            small.clear()
             order = np.lexsort((bucketed["low"], bucketed["high"], bucketed["key"]))
             bucketed = chosen(bucketed, order)
             for distance in range(1, ALL_PAIRS_BELOW - 1):

@@ -76,9 +76,9 @@ class SignaturePart:
 class Sizes:
     """How work is cut; the outcome does not depend on it."""
 
-    group_documents: int = 250_000
+    group_documents: int = 125_000
     """Documents that are worked on together: neighbouring parts, or a range of a large one."""
-    partition_rows: int = 2_000_000
+    partition_rows: int = 1_000_000
     """Rows that a partition should have."""
 
 

@@ -66,6 +66,29 @@ def test_dedup(curate: Curate, tmp_path: Path) -> None:
     assert again.stdout == result.stdout
 
 
+def test_dedup_cuts_what_pages_of_a_domain_repeat(curate: Curate, tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "url": "http://h/a", "text": f"Home of the club\n{prose('a', 80)}", "n": 1},
+        {"id": "b", "url": "http://h/b", "text": f"{prose('b', 80)}\nHome of the club", "n": 2},
+        {"id": "c", "url": "http://h/c", "text": "Home of the club", "n": 3},
+        {"id": "d", "url": "http://other/d", "text": "Home of the club\n", "n": 4},
+    ]
+    source = write_rows(tmp_path / "in.jsonl", rows)
+    out = tmp_path / "out"
+    result = curate("dedup", "--input", source, "--out", out, "--repeated", "line")
+    kept = {row["n"]: row["text"] for row in read_rows(out / "documents.jsonl")}
+    assert kept[1] == prose("a", 80)
+    assert kept[2] == prose("b", 80)
+    assert kept[4] == "Home of the club\n"
+    assert 3 not in kept
+    assert "2 lines cut that documents of a domain repeat" in result.output
+    told = {(r["id"], r["rule"], r["action"]) for r in read_rows(out / "ledger.jsonl")}
+    assert {("a", "dedup.line", "cut"), ("b", "dedup.line", "cut")} <= told
+    report = json.loads((out / "report.json").read_text())
+    assert report["lines_cut"] == 2
+    assert report["documents_in"] - sum(report["documents_dropped"].values()) == len(kept)
+
+
 def test_dedup_of_parquet_against_an_earlier_run(curate: Curate, tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS[:1]), tmp_path / "old.parquet")
     pq.write_table(pa.Table.from_pylist(ROWS[1:]), tmp_path / "new.parquet")

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.address import BlockListError, url_rule
+from filters.address import url_rule
 from filters.c4 import c4_line
 from filters.fineweb import fineweb_rule
 from filters.gopher import gopher_quality_rule, gopher_repetition_rule
@@ -24,6 +24,7 @@ from filters.private import ADDRESS, EMAIL, PHONE, mask
 from filters.reading import Reading, count_sentences
 from filters.refinedweb import refinedweb_line
 from filters.text import apply_text_rules
+from filters.words import ListError
 from schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
 from schemas.page import Origin
 from schemas.recipe import (
@@ -332,7 +333,7 @@ def test_addresses(lists: UrlRules, url: str, rule: str | None) -> None:
 
 
 def test_a_missing_block_list_is_named() -> None:
-    with pytest.raises(BlockListError, match="no-such-list"):
+    with pytest.raises(ListError, match="no-such-list"):
         url_rule("http://h.test/", UrlRules(blocked_domains=("no-such-list",)))
 
 

@@ -1,0 +1,46 @@
+"""Lists of words: the ones that ship, and the user's own files."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+import fsspec
+
+from schemas.errors import UsageError
+
+STOP_WORDS = "english_stop_words"
+ADULT_WORDS = "adult_words"
+ADULT_SOFT_WORDS = "adult_soft_words"
+
+
+class ListError(UsageError):
+    """A list that a rule names can't be read."""
+
+
+@lru_cache(maxsize=8)
+def shipped_words(name: str) -> frozenset[str]:
+    """The words of `filters/lists/NAME.txt`."""
+    return frozenset(_words(files("filters").joinpath("lists", f"{name}.txt").read_text("utf-8")))
+
+
+@lru_cache(maxsize=8)
+def words_of_file(path: str, key: str) -> frozenset[str]:
+    """The words of a text file, apart by spaces or lines, in lower case; `#` starts a comment.
+
+    Args:
+        path: where it lies.
+        key: of the recipe that names it, for the message.
+
+    Raises:
+        ListError: it can't be read.
+    """
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as stream:
+            return frozenset(_words(stream.read()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ListError(f"{key}: the list {path} can't be read: {error}") from error
+
+
+def _words(text: str) -> list[str]:
+    return " ".join(line.split("#")[0] for line in text.lower().splitlines()).split()

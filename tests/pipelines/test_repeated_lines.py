@@ -1,0 +1,138 @@
+"""Lines that the documents of a domain repeat, cut over real files."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.deduplication.job import Sizes
+from pipelines.duplicates import run_duplicates
+from pipelines.part import marker_path
+from pipelines.purged import distinct_documents
+from pipelines.repeated_lines import STAGE, run_repeated_lines
+from schemas.ledger import Tally
+from schemas.recipe import Dedup, RepeatedLines
+from tests.pipelines.test_duplicates import Row, row, run_of
+
+SMALL = Sizes(group_documents=7, partition_rows=20)
+
+
+def cut(
+    folder: Path, parts: list[list[Row]], workers: int = 1, near: bool = False, **rules: Any
+) -> tuple[dict[str, str], list[dict[str, Any]], Tally]:
+    """Texts by id, ledger rows, and the counts."""
+    dedup = Dedup(near=near, repeated=RepeatedLines.model_validate(rules))
+    with run_of(folder, dedup, parts, workers) as (engine, run, plan):
+        run_duplicates(engine, run, plan, SMALL)
+        run_repeated_lines(engine, run, plan, SMALL)
+        assert not run.list("exchange")
+        tally, ledger = Tally(), []
+        for part in plan.parts:
+            tally.add(Tally.from_json(run.read_json(marker_path(STAGE, part.name))["tally"]))
+            with run.open(f"ledger/{STAGE}/{part.name}.parquet") as stream:
+                ledger += pq.read_table(stream).to_pylist()
+        texts = {d.id: d.text for p in plan.parts for _, d in distinct_documents(run, p.name)}
+        return texts, ledger, tally
+
+
+PAGES = [
+    row("a1", "Home\nAbout the ferry\nContact us", url="http://www.a.test/1"),
+    row("a2", "Home\nAbout the mill\n Contact us ", url="https://a.test/2"),
+    row("a3", "Home\nContact us", url="http://a.test/3"),
+    row("b1", "Home\nAbout the ferry", url="http://b.test/1"),
+    row("no url", "Home\nContact us\nmore"),
+    row("a4", "News\nNews\nnews", url="http://a.test/4"),
+]
+
+
+def test_lines_go_within_their_domain(tmp_path: Path) -> None:
+    texts, ledger, tally = cut(tmp_path, [PAGES[:2], PAGES[2:]])
+    assert texts == {
+        "a1": "About the ferry",
+        "a2": "About the mill",
+        "b1": "Home\nAbout the ferry",
+        "no url": "Home\nContact us\nmore",
+        "a4": "News\nNews\nnews",
+    }
+    told = sorted((r["id"], r["kind"], r["rule"], r["value"]) for r in ledger)
+    assert told == [
+        ("a1", "line", "dedup.line", "Contact us"),
+        ("a1", "line", "dedup.line", "Home"),
+        ("a2", "line", "dedup.line", "Contact us"),
+        ("a2", "line", "dedup.line", "Home"),
+        ("a3", "document", "dedup.nothing_left", "2"),
+    ]
+    assert not tally.imbalances()
+    assert tally.came_in["texts", "document"] == 6
+
+
+def test_one_may_be_kept(tmp_path: Path) -> None:
+    """In the longest of the documents."""
+    texts, *_ = cut(tmp_path, [PAGES], keep="one")
+    assert texts["a1"] == "About the ferry"
+    assert texts["a2"] == PAGES[1]["text"]
+    assert "a3" not in texts
+
+
+@pytest.mark.parametrize(("least", "left"), [(3, "About the ferry"), (4, PAGES[0]["text"])])
+def test_few_documents_may_share_a_line(tmp_path: Path, least: int, left: str) -> None:
+    texts, *_ = cut(tmp_path, [PAGES], min_documents=least)
+    assert texts["a1"] == left
+
+
+def test_paragraphs(tmp_path: Path) -> None:
+    rows = [
+        row("1", "One\ntwo\n\nThree\n\nSame\nfor all", url="http://a.test/1"),
+        row("2", "Same\nfor all\n\ntwo\n\nThree\nfour", url="http://a.test/2"),
+    ]
+    texts, *_ = cut(tmp_path, [rows], unit="paragraph")
+    assert {k: v.strip() for k, v in texts.items()} == {
+        "1": "One\ntwo\n\nThree",
+        "2": "two\n\nThree\nfour",
+    }
+
+
+def test_copies_of_a_page_repeat_nothing(tmp_path: Path) -> None:
+    """The lines of a page captured twice are not taken for furniture."""
+    page = "It stands on the hill\nand nobody goes there"
+    rows = [row(n, page, url="http://a.test/1", date=f"202{n}-01-01") for n in "12"]
+    texts, *_ = cut(tmp_path, [rows])
+    assert texts == {"2": page}
+
+
+def test_order_parts_and_workers_change_nothing(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    rows = [
+        row(
+            f"{n}",
+            "\n".join(f"line {draw.randrange(60)}" for _ in range(draw.randrange(1, 9))),
+            url=f"http://{n % 3}.test/{n}",
+        )
+        for n in range(80)
+    ]
+    holders = Counter(
+        (urlsplit(r["url"]).hostname, line) for r in rows for line in set(r["text"].split("\n"))
+    )
+    expected = {}
+    for r in rows:
+        host = urlsplit(r["url"]).hostname
+        left = [line for line in r["text"].split("\n") if holders[host, line] < 3]
+        if left:
+            expected[r["id"]] = "\n".join(left)
+    kept_one = None
+    for number, (parts, workers) in enumerate([(1, 1), (5, 1), (3, 2)]):
+        shuffled = random.Random(number).sample(rows, len(rows))
+        files = [shuffled[i::parts] for i in range(parts)]
+        rules = {"min_documents": 3, "workers": workers}
+        texts, *_ = cut(tmp_path / f"none-{number}", files, **rules)
+        assert texts == expected
+        texts, *_ = cut(tmp_path / f"one-{number}", files, keep="one", **rules)
+        assert kept_one is None or texts == kept_one
+        kept_one = texts
+    assert kept_one != expected
