@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from curate.build import build_shards, with_inputs
-from curate.cli import find_recipe
+from curate.commands.common import find_recipe
 from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site

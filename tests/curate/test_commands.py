@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
-from curate.cli import shipped_recipes
+from curate.commands.common import shipped_recipes
 from curate.stats_schema import STATS_SCHEMA
 from pipelines.stages import STAGE_NAMES
 from tests.conftest import write_warc

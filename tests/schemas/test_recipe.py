@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from curate.cli import find_recipe, shipped_recipes
+from curate.commands.common import find_recipe, shipped_recipes
 from schemas.recipe_file import RecipeError, parse_recipe, recipe_fingerprint, recipe_to_yaml
 
 MINIMAL = {"name": "r", "sources": {"web": {"format": "interleaved"}}}

@@ -1,0 +1,1 @@
+"""The commands of `curate`, by what they work on."""

@@ -1,0 +1,249 @@
+"""Commands on runs: build-shards, stats, why, inspect, extract, demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curate.commands.common import explained, fail, find_recipe, open_run, workers_option
+from schemas.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pipelines.run_directory import RunDirectory
+
+
+@click.command("build-shards")
+@click.argument("recipe")
+@click.argument("beam_options", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM OPTIONS]")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="GLOB",
+    help="WARC or ARC files, not the recipe's: path, glob, http(s)://, s3://, gs://. Repeatable.",
+)
+@click.option("--out", required=True, metavar="DIR", help="Run directory: local, s3:// or gs://.")
+@click.option(
+    "--runner",
+    default="direct",
+    show_default=True,
+    type=click.Choice(["direct"]),
+    help="Where to run.",
+)
+@workers_option
+@click.option(
+    "--until",
+    metavar="STAGE",
+help="Stop after this stage.",
+)
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Take images from the input archives alone, never from the network.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables."
+)
+@explained
+def build_shards(
+    recipe: str,
+    beam_options: tuple[str, ...],
+    inputs: tuple[str, ...],
+    out: str,
+    runner: str,
+    workers: int,
+    until: str | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Turn web archives into training shards, following RECIPE (a name or a .yaml file).
+
+    Run the same command again after an interruption, at any moment: finished parts are kept, the
+    rest is made, and the shards come out byte for byte as if nothing had happened.
+
+    \b
+    Stages: documents, signatures, duplicates, repeated-lines, decontamination,
+    image-plan, images, image-verdicts, selection, tokenizer, shards.
+
+    What follows `--` goes to Beam as pipeline options, for example `-- --job_name=crawl`.
+    """
+    from pipelines.worker_processes import worker_processes
+
+    chosen = find_recipe(recipe)
+    with worker_processes(workers) as processes:
+        from curate.build import build_shards as build
+        from curate.build import with_inputs
+        from curate.progress import ProgressWatch
+        from pipelines.stages import STAGE_NAMES
+
+        if until is not None and until not in STAGE_NAMES:
+            fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
+        chosen = with_inputs(chosen, inputs)
+        run = open_run(out)
+        build(
+            without_network(chosen) if offline else chosen,
+            out,
+            watch=ProgressWatch(run),
+            runner=runner,
+            workers=workers,
+            until=until,
+            processes=processes,
+            beam_options=beam_options,
+        )
+    _finish(run, as_json)
+
+
+def without_network(recipe: Recipe) -> Recipe:
+    """The recipe with fetching switched off."""
+    fetch = recipe.images.fetch.model_copy(update={"enabled": False})
+    images = recipe.images.model_copy(update={"fetch": fetch})
+    return recipe.model_copy(update={"images": images})
+
+
+def _finish(run: RunDirectory, as_json: bool) -> dict[str, Any]:
+    from curate.report import REPORT_PATH, write_report
+    from curate.stats import collect_stats
+    from curate.tables import print_stats
+
+    stats = collect_stats(run)
+    write_report(run, stats)
+    if as_json:
+        click.echo(json.dumps(stats, indent=1))
+    else:
+        print_stats(stats)
+        click.echo(f"report: {run.root}/{REPORT_PATH}")
+    return stats
+
+
+@click.command()
+@click.argument("out")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of stats.json and stop.")
+@explained
+def stats(out: str, as_json: bool, schema: bool) -> None:
+    """Show what came in, what was dropped by which rule, and what came out; write the report."""
+    if schema:
+        from curate.stats_schema import STATS_SCHEMA
+
+        click.echo(json.dumps(STATS_SCHEMA, indent=1))
+        return
+    _finish(open_run(out), as_json)
+
+
+@click.command()
+@click.argument("out")
+@click.argument("url")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per event.")
+@explained
+def why(out: str, url: str, as_json: bool) -> None:
+    """Tell everything that happened to URL (a page or an image) in the run OUT."""
+    from curate.stats import collect_stats
+    from curate.why import explain_url
+
+    run = open_run(out)
+    collect_stats(run)
+    events = explain_url(run, url)
+    if not events:
+        fail(f"{url} occurs nowhere in {out}: neither as a page or image of the input nor in one.")
+    for event in events:
+        if as_json:
+            click.echo(json.dumps(event))
+        else:
+            click.echo(f"{event['stage']:<15} {event['what']:<8} {event['detail']}")
+
+
+@click.command()
+@click.argument("out")
+@click.option(
+    "--row", type=click.IntRange(min=0), help="Number of a packed row, through all shards."
+)
+@click.option("--document", "document_id", metavar="ID", help="Id of a document.")
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an HTML page with the images instead.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (images by address alone).")
+@explained
+def inspect(
+    out: str, row: int | None, document_id: str | None, html_path: Path | None, as_json: bool
+) -> None:
+    """See what a packed row or a document of the run OUT really holds, images included."""
+    from curate.inspection import NoSuchItemError, view_document, view_row
+    from curate.report import render_view
+    from curate.stats import collect_stats
+    from curate.tables import print_view
+    from curate.why import find_document
+
+    if (row is None) == (document_id is None):
+        fail("give one of --row N and --document ID", 2)
+    run = open_run(out)
+    collect_stats(run)
+    if row is not None:
+        view = view_row(run, row)
+    else:
+        assert document_id is not None
+        found = find_document(run, document_id)
+        if found is None:
+            raise NoSuchItemError(f"no document of {out} has the id {document_id}")
+        view = view_document(run, found)
+    if html_path is not None:
+        html_path.write_text(render_view(view), encoding="utf-8")
+        click.echo(f"wrote {html_path}")
+    elif as_json:
+        pieces = [
+            {"kind": p.kind, "text": p.text, "url": p.url, "masked": p.masked} for p in view.pieces
+        ]
+        click.echo(
+            json.dumps(
+                {
+                    "title": view.title,
+                    "facts": view.facts,
+                    "pieces": pieces,
+                    "documents": view.documents,
+                }
+            )
+        )
+    else:
+        print_view(view)
+
+
+@click.command()
+@click.argument("file")
+@click.option("--url", help="Address of an HTML file; relative addresses resolve against it.")
+@explained
+def extract(file: str, url: str | None) -> None:
+    """Print the documents of FILE, a WARC or ARC file or (with --url) an HTML file, as JSON lines.
+
+    What can't be extracted is told on standard error, with the rule that says why.
+    """
+    from curate.single_stages import extract_file
+
+    for line in extract_file(file, url):
+        if isinstance(line, str):
+            click.echo(line, err=True)
+        else:
+            click.echo(json.dumps(line, ensure_ascii=False))
+
+
+@click.command()
+@click.option("--out", default="demo-out", show_default=True, metavar="DIR", help="Run directory.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+@explained
+def demo(out: str, workers: int) -> None:
+    """Run the whole thing on a small web that ships with the project, served on 127.0.0.1.
+
+    Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC,
+    half over HTTP) and writes statistics and the report.
+    """
+    from pipelines.worker_processes import worker_processes
+
+    with worker_processes(workers) as processes:
+        from curate.demo import run_demo
+
+        run_demo(out, workers, processes)
+    _finish(open_run(f"{out}/run"), as_json=False)
