@@ -1,6 +1,6 @@
 """Stage `documents`: input records to filtered documents, one part per input file.
 
-row of a corpus ─────────rules──────────────────┐
+row of a corpus or a table of pairs ───rules────┐
 record ──classify──▶ page ──consent, extract, rules─┴▶ documents/SOURCE/part-N.parquet
              └─────▶ image record ─────────────────▶ references/available/SOURCE/part-N.parquet
 image nodes of the kept documents ─────────────────▶ references/shown/SOURCE/part-N.parquet
@@ -24,7 +24,7 @@ from filters.consent import header_rule
 from filters.language import language_rule
 from filters.node import node_rule
 from filters.page import coherence_rule, interspersed_rule, length_rule
-from filters.pair import caption_rule
+from filters.pair import caption_rule, table_score_rule, table_size_rule
 from filters.record import classify_record
 from filters.text import apply_text_rules
 from pipelines.part import PartWriter, RowWriter
@@ -43,6 +43,7 @@ from schemas.recipe import Filters, Source
 from schemas.verdict import KEEP, Drop, Verdict
 from sources.archive import read_archive
 from sources.corpus import RejectedRow, read_corpus
+from sources.pair_tables import read_pair_table
 
 STAGE = "documents"
 
@@ -62,8 +63,11 @@ INLINE_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("bytes
 def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     """Read one input file to its end and write what it holds."""
     made = _DocumentsPart(plan, part, task)
-    if plan.recipe.sources[task.source].kind == "warc":
+    source = plan.recipe.sources[task.source]
+    if source.kind == "warc":
         made.take_archive()
+    elif source.is_pair_table:
+        made.take_pair_table()
     else:
         made.take_corpus()
 
@@ -103,6 +107,39 @@ class _DocumentsPart:
             else:
                 self.part.went_out(name, "page")
                 self.keep(document)
+
+    def take_pair_table(self) -> None:
+        """What the table tells decides, before anything is fetched."""
+        name = self.task.source
+        for item in read_pair_table(self.task.path, self.source, self.task.file_name, name):
+            self.part.came_in(name, "record")
+            if isinstance(item, RejectedRow):
+                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
+                self.part.drop(name, "record", record_id, "", item.drop)
+                continue
+            self.part.went_out(name, "record")
+            self.part.came_in(name, "document")
+            self.part.came_in(name, "node")
+            verdict = self.judge_pair(item)
+            if isinstance(verdict, Drop):
+                self.part.drop(name, "document", item.id, item.url, verdict)
+                self.drop_nodes(item, verdict.rule)
+            else:
+                self.part.went_out(name, "document")
+                self.keep(item)
+
+    def judge_pair(self, pair: Document) -> Verdict:
+        (image,) = pair.images
+        rules = self.filters.pair
+        for verdict in (
+            self.judge_address(pair.url),
+            node_rule(image, self.filters.node),
+            caption_rule(pair.text, rules),
+            table_score_rule(pair.scores, rules),
+        ):
+            if isinstance(verdict, Drop):
+                return verdict
+        return table_size_rule(image, rules, self.source.tells_sizes)
 
     def take_archive(self) -> None:
         name = self.task.source

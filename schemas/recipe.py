@@ -18,14 +18,38 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class PairColumns(Section):
+    """Columns of a table of pairs that has names of its own."""
+
+    url: str = Field(description="Address of the image.")
+    caption: str
+    width: str | None = Field(None, description="Width of the image in pixels.")
+    height: str | None = None
+    similarity: str | None = Field(None, description="CLIP similarity of image and caption.")
+    nsfw: str | None = Field(None, description="Probability that the image is unsafe.")
+    watermark: str | None = Field(None, description="Probability that it has a watermark.")
+    aesthetic: str | None = Field(None, description="Aesthetic score.")
+
+
+PAIR_TABLES = ("laion-400m", "laion-2b-en", "coyo-700m", "cc3m", "cc12m", "grit", "pairs")
+
+
 class Source(Section):
     """One input and the kind of training rows made of it."""
 
-    kind: Literal["warc", "jsonl", "parquet", "wet", "text"] = Field(
+    kind: Literal[
+        "warc", "jsonl", "parquet", "wet", "text",
+        "laion-400m", "laion-2b-en", "coyo-700m", "cc3m", "cc12m", "grit", "pairs",
+    ] = Field(
         "warc",
         description="Reader. `warc` reads .warc, .warc.gz, .arc and .arc.gz; `jsonl` a JSON object "
         "a line, `parquet` its rows, `wet` the text records of Common Crawl, `text` a document a "
-        "file. All but Parquet and WARC may be compressed (.gz, .zst, .bz2, .xz).",
+        "file. `laion-400m` to `grit` are tables of pairs as published (.parquet, .csv or .tsv), "
+        "`pairs` any other with columns `url` and `caption`, or `columns`. All but Parquet and "
+        "WARC may be compressed (.gz, .zst, .bz2, .xz).",
+    )  # fmt: skip
+    columns: PairColumns | None = Field(
+        None, description="Columns of a table of pairs, where they are not named as published."
     )
     format: Literal["interleaved", "text", "pairs"] = Field(
         description="Rows to make of a page: text and images in reading order, its text alone, "
@@ -74,9 +98,24 @@ class Source(Section):
             raise ValueError("has both `paths` and `crawl`. Keep one of them")
         if self.crawl and self.kind not in ("warc", "wet"):
             raise ValueError(f"has `crawl`, which holds no {self.kind} files. Give `paths`")
-        if self.format == "pairs" and self.kind != "warc":
-            raise ValueError(f"makes pairs of {self.kind} rows, which only `warc` does")
+        if self.is_pair_table and self.format != "pairs":
+            raise ValueError(f"makes {self.format} rows of {self.kind}. Set `format: pairs`")
+        if self.format == "pairs" and self.kind != "warc" and not self.is_pair_table:
+            raise ValueError(f"makes pairs of {self.kind} rows, which only tables and `warc` do")
+        if self.columns is not None and not self.is_pair_table:
+            raise ValueError(f"has `columns`, which {self.kind} does not. Leave it out")
         return self
+
+    @property
+    def is_pair_table(self) -> bool:
+        return self.kind in PAIR_TABLES
+
+    @property
+    def tells_sizes(self) -> bool:
+        """Whether it is a table that has a column for the image's size."""
+        if self.columns is not None:
+            return self.columns.width is not None and self.columns.height is not None
+        return self.kind in ("laion-400m", "laion-2b-en", "coyo-700m", "grit")
 
     @property
     def is_filtered(self) -> bool:
@@ -175,12 +214,43 @@ class ImageRules(Section):
 
 
 class PairRules(Section):
-    """Rules on the caption of an image-caption pair."""
+    """Rules on an image-caption pair before its image is fetched.
+
+    Rules on scores and sizes judge what a table tells; a pair of which it tells nothing passes.
+    """
 
     min_caption_chars: int = Field(5, ge=1, description="LAION-400M: 5.")
     max_caption_chars: int = Field(1_000, ge=1, description="COYO-700M: 1000.")
+    min_caption_words: int | None = Field(None, ge=1, description="COYO-700M: 3.")
+    max_caption_words: int | None = Field(None, ge=1, description="COYO-700M: 256.")
     drop_tagged_captions: bool = Field(
         True, description="Drop captions with tags such as <PERSON> (KOSMOS-1 B.1.2)."
+    )
+    max_caption_repeats: int | None = Field(
+        None, ge=1, description="Most pairs with the same caption (COYO-700M: 10)."
+    )
+    min_side: int | None = Field(
+        None,
+        ge=1,
+        description="Least width and height in the table; where a table has sizes, a pair without "
+        "one goes too (KOSMOS-2's loader of LAION: 200).",
+    )
+    max_aspect: float | None = Field(
+        None, ge=1, description="Most long side / short side in the table (COYO-700M: 3)."
+    )
+    min_similarity: float | None = Field(
+        None, description="Least CLIP similarity in the table (LAION-400M: 0.3; LAION-2B: 0.28)."
+    )
+    max_nsfw: Ratio | None = Field(
+        None,
+        description="Most probability of an unsafe image in the table (COYO-700M: 0.5). "
+        "LAION-400M's UNLIKELY, UNSURE and NSFW count as 0, 0.5 and 1.",
+    )
+    max_watermark: Ratio | None = Field(
+        None, description="Most probability of a watermark in the table (LAION-Aesthetics: 0.8)."
+    )
+    min_aesthetic: float | None = Field(
+        None, description="Least aesthetic score in the table (LAION-Aesthetics: 4.5 and more)."
     )
 
 

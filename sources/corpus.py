@@ -39,7 +39,7 @@ where the format itself is not."""
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 
 _BATCH_ROWS = 256
-_READ_ERRORS = (
+READ_ERRORS = (
     OSError,
     EOFError,
     ValueError,
@@ -48,6 +48,7 @@ _READ_ERRORS = (
     zstandard.ZstdError,
     pa.ArrowException,
 )
+"""What reading a damaged file raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def read_corpus(
         origin = Origin(warc_file=name, offset=number)
         try:
             row = next(rows, None)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             # The rest of the file is unreadable: its rows can't even be counted.
             yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
             return

@@ -12,6 +12,8 @@ import fsspec
 from schemas.errors import UsageError
 from schemas.recipe import Source
 from sources.corpus import COMPRESSIONS, EXTENSIONS
+from sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
+from sources.pair_tables import TABLES
 
 
 class InputError(UsageError):
@@ -97,9 +99,9 @@ def _folder_files(filesystem: Any, folder: str, source: Source) -> list[InputFil
 
 def _is_of_kind(path: str, kind: str) -> bool:
     name = path.lower()
-    for compression in COMPRESSIONS if kind in ("jsonl", "text") else ():
+    for compression in COMPRESSIONS if kind not in ("warc", "wet", "parquet") else ():
         name = name.removesuffix(compression)
-    return name.endswith(EXTENSIONS[kind])
+    return name.endswith(TABLE_EXTENSIONS if kind in TABLES else EXTENSIONS[kind])
 
 
 def _is_of_split(path: str, split: str | None) -> bool:

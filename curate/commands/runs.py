@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--until",
     metavar="STAGE",
-help="Stop after this stage.",
+    help="Stop after this stage.",
 )
 @click.option(
     "--offline",

@@ -7,7 +7,7 @@ import pytest
 from filters.consent import header_rule
 from filters.image import ImageFacts, image_rule, spread_rule
 from filters.node import node_rule
-from filters.pair import caption_rule
+from filters.pair import caption_rule, table_score_rule, table_size_rule
 from filters.record import classify_record
 from schemas.document import ImageSegment
 from schemas.page import Origin, Record
@@ -145,3 +145,55 @@ def test_record(change: dict[str, object], expected: str) -> None:
     }
     verdict = classify_record(Record(**{**fields, **change}))
     assert (verdict.rule if isinstance(verdict, Drop) else verdict) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "rule"),
+    [
+        ("a ship", "pair.min_caption_words"),
+        ("a ship at sea", None),
+        ("a ship at sea in May", "pair.max_caption_words"),
+    ],
+)
+def test_words_of_a_caption(caption: str, rule: str | None) -> None:
+    rules = PairRules(min_caption_words=3, max_caption_words=5)
+    assert rule_of(caption_rule(caption, rules)) == rule
+
+
+@pytest.mark.parametrize(
+    ("size", "tells", "rule"),
+    [
+        ((200, 600), True, None),
+        ((199, 600), True, "pair.min_side"),
+        ((600, 199), True, "pair.min_side"),
+        ((200, 601), True, "pair.max_aspect"),
+        ((None, 600), True, "pair.unknown_size"),
+        ((None, None), False, None),
+        ((100, 100), False, "pair.min_side"),
+    ],
+)
+def test_sizes_in_a_table(
+    size: tuple[int | None, int | None], tells: bool, rule: str | None
+) -> None:
+    image = ImageSegment(url="http://h/a.jpg", width=size[0], height=size[1])
+    rules = PairRules(min_side=200, max_aspect=3)
+    assert rule_of(table_size_rule(image, rules, tells)) == rule
+    assert rule_of(table_size_rule(image, PairRules(), tells)) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "rule"),
+    [
+        ({}, None),
+        ({"similarity": 0.3, "nsfw": 0.5, "watermark": 0.8, "aesthetic": 4.5}, None),
+        ({"similarity": 0.29}, "pair.min_similarity"),
+        ({"nsfw": 0.51}, "pair.max_nsfw"),
+        ({"watermark": 0.81}, "pair.max_watermark"),
+        ({"aesthetic": 4.4}, "pair.min_aesthetic"),
+    ],
+)
+def test_scores_in_a_table(scores: dict[str, float], rule: str | None) -> None:
+    rules = PairRules(min_similarity=0.3, max_nsfw=0.5, max_watermark=0.8, min_aesthetic=4.5)
+    named = {f"pair.{name}": value for name, value in scores.items()}
+    assert rule_of(table_score_rule(named, rules)) == rule
+    assert rule_of(table_score_rule(named, PairRules())) is None
