@@ -23,7 +23,7 @@ from pipelines.plan import InputPart, plan_parts
 from pipelines.purged import (
     DECONTAMINATION,
     DUPLICATES,
-    REPEATED_LINES,
+    REPEATS,
     changes,
     cut_documents,
     dropped_rows,
@@ -58,7 +58,7 @@ class Job:
         if self.decontamination is not None:
             return DECONTAMINATION
         repeated = None if self.dedup is None else self.dedup.repeated
-        return DUPLICATES if repeated is None else REPEATED_LINES
+        return DUPLICATES if repeated is None else REPEATS
 
 
 def run_on_files(
@@ -243,7 +243,7 @@ def _ledger(run: RunDirectory, stage: str) -> Iterator[dict[str, Any]]:
                 "match_url": row["kept_url"],
                 "match_is_of_this_run": row["of_this_run"],
             }
-        for path in run.list(f"ledger/{REPEATED_LINES}", suffix=".parquet"):
+        for path in run.list(f"ledger/{REPEATS}", suffix=".parquet"):
             with run.open(path) as stream:
                 for row in pq.read_table(stream).to_pylist():
                     if row["kind"] in ("line", "document"):

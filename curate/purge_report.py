@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from decontamination.index import load_index
 from pipelines.decontamination import INDEX_PATH, worst_examples
 from pipelines.deduplication.targets import CLUSTERS_PATH
-from pipelines.purged import DECONTAMINATION, DUPLICATES, REPEATED_LINES
+from pipelines.purged import DECONTAMINATION, DUPLICATES, REPEATS
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from schemas.ledger import Tally
@@ -43,7 +43,7 @@ def dedup_report(run: RunDirectory) -> dict[str, Any] | None:
 
 def _repeated(run: RunDirectory) -> Tally:
     """Counts of the stage that cuts repeated lines, where the run has come to it."""
-    path = success_path(REPEATED_LINES)
+    path = success_path(REPEATS)
     return Tally.from_json(run.read_json(path)["tally"]) if run.exists(path) else Tally()
 
 

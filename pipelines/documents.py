@@ -70,6 +70,7 @@ def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
         made.take_pair_table()
     else:
         made.take_corpus()
+    part.facts["lines"] = made.lines
 
 
 class _DocumentsPart:
@@ -87,6 +88,8 @@ class _DocumentsPart:
         self.available = part.rows(f"references/available/{task.name}.parquet", AVAILABLE_SCHEMA)
         self.inline: RowWriter = part.rows(f"references/inline/{task.name}.parquet", INLINE_SCHEMA)
         self.inline_keys: set[bytes] = set()
+        self.lines = 0
+        """Of the documents kept so far."""
         self.shown = part.rows(f"references/shown/{task.name}.parquet", SHOWN_SCHEMA)
 
     def take_corpus(self) -> None:
@@ -302,6 +305,7 @@ class _DocumentsPart:
         for image in document.images:
             row = self.documents.count
             self.shown.write({"row": row, "key": image_key(image.url), "url": image.url})
+        self.lines += document.text.count("\n") + 1
         self.documents.write(document_to_row(document))
 
 

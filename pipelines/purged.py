@@ -1,4 +1,4 @@
-"""The documents of a part as de-duplication, cuts and decontamination left them, in that order."""
+"""The documents of a part as the stages on text left them, in their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.document import DOCUMENT_SCHEMA, Document, document_from_row
 from schemas.text_lines import without_units
 
 DUPLICATES = "duplicates"
-REPEATED_LINES = "repeated-lines"
+REPEATS = "repeats"
 DECONTAMINATION = "decontamination"
 
 PURGE_SCHEMA = pa.schema([("row", pa.int64()), ("dropped", pa.bool_()), *DOCUMENT_SCHEMA])
@@ -29,13 +29,13 @@ CUT_SCHEMA = pa.schema(
     ]
 )
 """A row per document that loses lines or paragraphs: the positions of those among its
-`schemas.text_lines.units`. Where nothing is left the document is dropped."""
+`schemas.text_lines.units`. Where nothing is left the document is dropped, and a pair always."""
 
 _BATCH_DOCUMENTS = 256
 
 
 def dropped_rows(run: RunDirectory, name: str) -> set[int]:
-    """Rows of a documents part that are duplicates, or that repeated lines left empty."""
+    """Rows of a documents part that are duplicates, or gone for what they repeat."""
     with run.open(f"verdicts/{DUPLICATES}/{name}.parquet") as stream:
         rows: set[int] = set(pq.read_table(stream, columns=["row"])["row"].to_pylist())
     return rows | {cut["row"] for cut in _cuts(run, name) if cut["dropped"]}
@@ -73,7 +73,7 @@ def cut_documents(run: RunDirectory, name: str) -> Iterator[tuple[int, Document]
 
 
 def _cuts(run: RunDirectory, name: str) -> list[dict[str, Any]]:
-    path = f"verdicts/{REPEATED_LINES}/{name}.parquet"
+    path = f"verdicts/{REPEATS}/{name}.parquet"
     if not run.exists(path):
         return []
     with run.open(path) as stream:

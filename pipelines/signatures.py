@@ -1,5 +1,7 @@
 """Stage `signatures`: what duplicates are found by, a row per document, without its text.
 
+Of pairs only the same image with the same caption is a duplicate (LAION).
+
 documents/SOURCE/part-N.parquet ──▶ signatures/SOURCE/part-N.parquet
 
 The files are also what a later run is given as `dedup.against`.
@@ -70,24 +72,21 @@ def make_signatures(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     row_format = plan.recipe.sources[task.source].format
     schema = signature_schema(dedup, row_format)
     hasher = hasher_of(dedup)
-    columns = ["id", "url", "date", "segments.list.element.text"]
+    columns = ["id", "url", "date", "segments.list.element.text", "segments.list.element.url"]
     if dedup.quality_score is not None:
         columns.append("scores")
     compression = {n: "none" if n == "signature" else "zstd" for n in schema.names}
-    lines = 0
     path = part.file(f"signatures/{task.name}.parquet")
     with (
         pq.ParquetWriter(path, schema, compression=compression, use_dictionary=False) as writer,
         part.run.open(f"documents/{task.name}.parquet") as stream,
     ):
         for batch in pq.ParquetFile(stream).iter_batches(BATCH_DOCUMENTS, columns=columns):
-            texts = list(_text_rows(batch))
-            lines += sum(row.text.count("\n") + 1 for row in texts)
             rows = [
-                _signature_row(row, dedup, hasher, row_format, plan.recipe.seed) for row in texts
+                _signature_row(row, dedup, hasher, row_format, plan.recipe.seed)
+                for row in _text_rows(batch)
             ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
-    part.facts["lines"] = lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +96,24 @@ class _TextRow:
     date: str
     text: str
     scores: dict[str, float]
+    images: tuple[str, ...]
 
 
 def _text_rows(batch: pa.RecordBatch) -> Iterator[_TextRow]:
     segments = batch["segments"]
     texts = segments.flatten().field("text").to_pylist()
+    images = segments.flatten().field("url").to_pylist()
     bounds = (segments.offsets.to_numpy() - segments.offsets[0].as_py()).tolist()
     scores = batch["scores"].to_pylist() if "scores" in batch.schema.names else None
     identity = zip(*(batch[n].to_pylist() for n in ("id", "url", "date")), strict=True)
     for index, (document_id, url, date) in enumerate(identity):
-        own = texts[bounds[index] : bounds[index + 1]]
+        own = slice(bounds[index], bounds[index + 1])
         yield _TextRow(
             id=document_id,
             url=url,
             date=date,
-            text="\n".join(t for t in own if t is not None),
+            text="\n".join(t for t in texts[own] if t is not None),
+            images=tuple(u for u in images[own] if u is not None),
             scores={} if scores is None else dict(scores[index]),
         )
 
@@ -122,10 +124,13 @@ def _signature_row(
     quality = row.scores.get(dedup.quality_score or "", 0.0)
     keyed = int.from_bytes(content_key(str(seed), "dedup", row.id)[:8], "little")
     high, low = preference(quality, len(row.text), keyed)
-    shingles = hasher.shingles(row.text) if dedup.near else np.empty(0, np.uint32)
+    is_pair = row_format == "pairs"
+    near = dedup.near and not is_pair
+    shingles = hasher.shingles(row.text) if near else np.empty(0, np.uint32)
     signature = hasher.signature(shingles) if shingles.size else np.zeros(hasher.size, "<u4")
-    content = content_key("text", row_format, row.text) if row.text else bytes(16)
-    address = wire_address(row.url) if row.url else ""
+    shown = (wire_address(url) for url in row.images) if is_pair else ()
+    content = content_key("text", row_format, row.text, *shown) if row.text else bytes(16)
+    address = wire_address(row.url) if row.url and not is_pair else ""
     url_key = content_key("url", row_format, address) if address else bytes(8)
     return {
         "id": row.id,

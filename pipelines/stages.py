@@ -1,6 +1,6 @@
 """The stages of `build-shards`, in order, and what drives them.
 
-    documents ▶ signatures ▶ duplicates ▶ repeated-lines ▶ decontamination
+    documents ▶ signatures ▶ duplicates ▶ repeats ▶ decontamination
               ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
@@ -23,13 +23,12 @@ from pipelines import (
     image_plan,
     image_verdicts,
     images,
-    repeated_lines,
+    repeats,
     selection,
     shards,
     signatures,
     tokenizer,
 )
-from pipelines.deduplication.job import compared_parts
 from pipelines.engine import Engine
 from pipelines.image_plan import bucket_name
 from pipelines.part import PartWriter, marker_path
@@ -143,13 +142,13 @@ def _make_documents(stages: Stages) -> None:
 def _signature_parts(stages: Stages) -> list[str]:
     if stages.plan.recipe.dedup is None:
         return []
-    return [p.name for p in compared_parts(stages.plan)]
+    return [p.name for p in stages.plan.parts]
 
 
 def _make_signatures(stages: Stages) -> None:
     if stages.plan.recipe.dedup is None:
         return
-    parts = compared_parts(stages.plan)
+    parts = stages.plan.parts
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
     _run(stages, signatures.STAGE, tasks, signatures.make_signatures)
 
@@ -197,9 +196,9 @@ STAGES = (
         make=lambda s: duplicates.run_duplicates(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=repeated_lines.STAGE,
-        part_names=lambda s: [p.name for p in repeated_lines.cut_parts(s.plan)],
-        make=lambda s: repeated_lines.run_repeated_lines(s.engine, s.run, s.plan),
+        name=repeats.STAGE,
+        part_names=lambda s: [p.name for p in repeats.counted_parts(s.plan)],
+        make=lambda s: repeats.run_repeats(s.engine, s.run, s.plan),
     ),
     Stage(
         name=decontamination.STAGE,

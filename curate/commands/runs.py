@@ -65,7 +65,7 @@ def build_shards(
     rest is made, and the shards come out byte for byte as if nothing had happened.
 
     \b
-    Stages: documents, signatures, duplicates, repeated-lines, decontamination,
+    Stages: documents, signatures, duplicates, repeats, decontamination,
     image-plan, images, image-verdicts, selection, tokenizer, shards.
 
     What follows `--` goes to Beam as pipeline options, for example `-- --job_name=crawl`.

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from dedup.nodes import MAX_PARTS, Columns, locator, place
 from dedup.words import Hashes, mix
 from pipelines.exchange import Exchange, Task
-from pipelines.plan import InputPart, RunPlan
+from pipelines.plan import RunPlan
 from pipelines.purged import DUPLICATES as STAGE
 from pipelines.run_directory import RunDirectory
 from pipelines.signatures import check_parameters
@@ -139,7 +139,7 @@ def make_groups(
 
 
 def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator[SignaturePart]:
-    for part in compared_parts(plan):
+    for part in plan.parts:
         yield _signature_part(run, part.name, part.number, True)
     number = len(plan.parts)
     for root in dedup.against:
@@ -162,11 +162,6 @@ def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator
             number += 1
     if number > MAX_PARTS:
         raise UsageError(f"de-duplication takes at most {MAX_PARTS:,} parts (got {number:,})")
-
-
-def compared_parts(plan: RunPlan) -> list[InputPart]:
-    """The parts whose documents are compared: pairs have captions, not texts."""
-    return [p for p in plan.parts if plan.recipe.sources[p.source].format != "pairs"]
 
 
 def _signature_part(run: RunDirectory, name: str, number: int, of_this_run: bool) -> SignaturePart:

@@ -190,7 +190,7 @@ def test_a_folder_in_the_hugging_face_layout(tmp_path: Path) -> None:
     [
         (
             {"kind": "jsonl", "format": "pairs"},
-            "makes pairs of jsonl rows, which only tables and `warc` do",
+            "pairs of jsonl rows, which only tables and `warc` do",
         ),
         ({"kind": "parquet", "format": "text", "crawl": "CC-MAIN-2023-06"}, "holds no parquet"),
         ({"kind": "csv", "format": "text"}, "must be 'warc', 'jsonl'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,13 +12,18 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pq
 import pytest
 
+from curate.purge_report import duplicates
 from pipelines.deduplication.job import Sizes
 from pipelines.duplicates import run_duplicates
+from pipelines.engine import Engine
 from pipelines.part import marker_path
+from pipelines.plan import RunPlan, plan_parts
 from pipelines.purged import distinct_documents
-from pipelines.repeated_lines import STAGE, run_repeated_lines
+from pipelines.repeats import STAGE, run_repeats
+from pipelines.run_directory import RunDirectory
+from pipelines.stages import STAGE_NAMES, STAGES, Stages, success_path
 from schemas.ledger import Tally
-from schemas.recipe import Dedup, RepeatedLines
+from schemas.recipe import Dedup, Filters, PairRules, Recipe, RepeatedLines, Source
 from tests.pipelines.test_duplicates import Row, row, run_of
 
 SMALL = Sizes(group_documents=7, partition_rows=20)
@@ -30,7 +36,7 @@ def cut(
     dedup = Dedup(near=near, repeated=RepeatedLines.model_validate(rules))
     with run_of(folder, dedup, parts, workers) as (engine, run, plan):
         run_duplicates(engine, run, plan, SMALL)
-        run_repeated_lines(engine, run, plan, SMALL)
+        run_repeats(engine, run, plan, SMALL)
         assert not run.list("exchange")
         tally, ledger = Tally(), []
         for part in plan.parts:
@@ -136,3 +142,39 @@ def test_order_parts_and_workers_change_nothing(tmp_path: Path) -> None:
         assert kept_one is None or texts == kept_one
         kept_one = texts
     assert kept_one != expected
+
+
+def test_captions_that_repeat_and_pairs_that_are_the_same(tmp_path: Path) -> None:
+    """Case is no difference; a pair is the same where image and caption are."""
+    pairs = [
+        *((f"http://h/{n}.jpg", "Buy now, free shipping") for n in range(3)),
+        ("http://h/9.jpg", "buy now, FREE shipping"),
+        ("http://h/a.jpg", "A ship at sea"),
+        ("http://h/a.jpg#top", "A ship at sea"),
+        ("http://h/b.jpg", "A ship at sea"),
+        ("http://h/c.jpg", "A ship in the harbour"),
+    ]
+    (tmp_path / "in").mkdir()
+    for number, rows in enumerate((pairs[:5], pairs[5:])):
+        lines = "".join(f"{url}\t{caption}\n" for url, caption in rows)
+        (tmp_path / "in" / f"{number}.tsv").write_text(lines)
+    source = Source(kind="cc12m", format="pairs", paths=(str(tmp_path / "in"),))
+    filters = Filters(pair=PairRules(max_caption_repeats=3))
+    recipe = Recipe(name="t", sources={"p": source}, filters=filters, dedup=Dedup())
+    plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
+    run = RunDirectory(str(tmp_path / "run"))
+    with Engine("direct", 1) as engine:
+        stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint="i")
+        for stage in STAGES[: STAGE_NAMES.index(STAGE) + 1]:
+            stages.complete(stage, lambda name, parts: nullcontext())
+    left = [(d.url, d.text) for p in plan.parts for _, d in distinct_documents(run, p.name)]
+    assert [text for _, text in left] == [
+        "A ship at sea", "A ship at sea", "A ship in the harbour"
+    ]  # fmt: skip
+    assert {url.split("#")[0] for url, _ in left} == {f"http://h/{n}.jpg" for n in "abc"}
+    dropped = Tally.from_json(run.read_json(success_path(STAGE))["tally"]).dropped
+    assert dropped["p", "document", "pair.max_caption_repeats"] == 4
+    assert dropped["p", "node", "node.document_dropped"] == 4
+    (gone,) = duplicates(run)
+    assert gone["rule"] == "dedup.exact"
+    assert {gone["url"].split("#")[0], gone["kept_url"].split("#")[0]} == {"http://h/a.jpg"}
