@@ -1,4 +1,4 @@
-"""Which network addresses the fetcher may connect to, checked where the connection is made."""
+"""Which network addresses the fetcher may connect to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
-from typing import Any
-
-import httpcore
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOOKUP_ERRORS = (socket.gaierror, UnicodeError)
@@ -16,11 +13,11 @@ _LOOKUP_ERRORS = (socket.gaierror, UnicodeError)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class BlockedAddressError(httpcore.ConnectError):
+class BlockedAddressError(Exception):
     """Every address of the host is one that must not be connected to."""
 
 
-class UnresolvableHostError(httpcore.ConnectError):
+class UnresolvableHostError(Exception):
     """The host's name has no address."""
 
 
@@ -44,57 +41,38 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a host once, refuses what is not public, connects to the address it checked."""
+class GuardedResolver:
+    """Looks a host up once, failures too, and gives only addresses that may be connected to."""
 
     def __init__(self, allow_hosts: Iterable[str]) -> None:
         self._allowed = frozenset(h.lower() for h in allow_hosts)
-        self._backend = httpcore.AnyIOBackend()
-        self._resolved: dict[tuple[str, int], list[str] | UnresolvableHostError] = {}
+        self._found: dict[tuple[str, int], asyncio.Task[list[str] | UnresolvableHostError]] = {}
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
-        exempt = host.lower() in self._allowed or f"{host.lower()}:{port}" in self._allowed
-        usable = [a for a in addresses if exempt or is_public(a)]
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host that may be connected to, at least one.
+
+        Raises:
+            BlockedAddressError: it has none of these.
+            UnresolvableHostError: it has none at all.
+        """
+        host = host.lower()
+        if (host, port) not in self._found:
+            self._found[host, port] = asyncio.create_task(_look_up(host, port))
+        addresses = await asyncio.shield(self._found[host, port])
+        if isinstance(addresses, UnresolvableHostError):
+            raise UnresolvableHostError(str(addresses))
+        if host in self._allowed or f"{host}:{port}" in self._allowed:
+            return addresses
+        usable = [a for a in addresses if is_public(a)]
         if not usable:
             raise BlockedAddressError(f"{host} is {', '.join(addresses)}")
-        failure: Exception | None = None
-        for address in usable[:2]:
-            try:
-                return await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        assert failure is not None
-        raise failure
+        return usable
 
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Any = None
-    ) -> httpcore.AsyncNetworkStream:
-        raise BlockedAddressError(f"unix socket {path}")
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
-        cached = self._resolved.get((host, port))
-        if cached is None:
-            try:
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    host, port, type=socket.SOCK_STREAM
-                )
-                cached = list(dict.fromkeys(str(item[4][0]).split("%")[0] for item in found))
-            except _LOOKUP_ERRORS as error:
-                cached = UnresolvableHostError(f"{host}: {error}")
-            self._resolved[host, port] = cached
-        if isinstance(cached, UnresolvableHostError):
-            raise cached
-        return cached
+async def _look_up(host: str, port: int) -> list[str] | UnresolvableHostError:
+    try:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except _LOOKUP_ERRORS as error:
+        return UnresolvableHostError(f"{host}: {error}")
+    return list(dict.fromkeys(str(item[4][0]).split("%")[0] for item in found))

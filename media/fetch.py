@@ -10,20 +10,19 @@ Every outcome is typed: the bytes, or a `Failure` whose rule goes to the ledger.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import certifi
-import httpcore
 from protego import Protego
 
 from filters.consent import header_rule
-from media.address_guard import BlockedAddressError, GuardedBackend, UnresolvableHostError
+from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
+from media.transport import Response, Transport, TransportError
 from schemas.address import wire_address
 from schemas.recipe import Fetch
 from schemas.verdict import Drop
@@ -79,25 +78,18 @@ class SafeFetcher:
 
     def __init__(self, rules: Fetch) -> None:
         self._rules = rules
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(cafile=certifi.where()),
-            max_connections=rules.connections,
-            max_keepalive_connections=rules.connections,
-            keepalive_expiry=15,
-            http1=True,
-            http2=True,
-            network_backend=GuardedBackend(rules.allow_hosts),
-        )
         self._in_flight = asyncio.Semaphore(rules.connections)
         self._hosts: dict[str, _Host] = {}
         self._robots: dict[str, asyncio.Task[Protego | Failure]] = {}
 
     async def __aenter__(self) -> SafeFetcher:
-        await self._pool.__aenter__()
+        rules = self._rules
+        resolver = GuardedResolver(rules.allow_hosts)
+        self._transport = Transport(resolver, rules.connections, rules.user_agent)
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        await self._pool.__aexit__(*exc)
+        self._transport.close()
 
     async def fetch(self, url: str) -> Fetched | Failure:
         """GET with consent, limits and retries; never raises for what the network does."""
@@ -180,91 +172,98 @@ class SafeFetcher:
         host = self._hosts.setdefault(
             host_name, _Host(self._rules.connections_per_host, self._rules.host_delay_seconds)
         )
+        timeout = self._rules.timeout_seconds
         try:
             async with host.slots, self._in_flight:
                 await host.wait_turn()
-                async with asyncio.timeout(self._rules.timeout_seconds):
-                    return await self._exchange(url, max_bytes, consent)
+                async with asyncio.timeout(timeout):
+                    response = await self._transport.get(
+                        url, self._wants_body if consent is not None else _is_ok, max_bytes, timeout
+                    )
         except TimeoutError:
-            limit = self._rules.timeout_seconds
-            return _failure("fetch.timeout", f">{limit:g}s", limit, retryable=True)
+            return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
         except UnresolvableHostError as error:
             return _failure("fetch.dns", str(error))
         except BlockedAddressError as error:
             return _failure("fetch.blocked_address", str(error))
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            tls = isinstance(error.__cause__ or error.__context__, ssl.SSLError) or "SSL" in str(
-                error
-            )
-            rule = "fetch.tls" if tls else "fetch.connect"
-            return _failure(rule, str(error)[:200], retryable=not tls)
-        except (
-            httpcore.NetworkError,
-            httpcore.TimeoutException,
-            httpcore.RemoteProtocolError,
-        ) as error:
-            return _failure(
-                "fetch.network", f"{type(error).__name__}: {error}"[:200], retryable=True
-            )
-        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
-            return _failure("fetch.protocol", f"{type(error).__name__}: {error}"[:200])
+        except TransportError as error:
+            if error.kind == "timeout":
+                return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
+            retryable = error.kind in ("connect", "network")
+            return _failure(f"fetch.{error.kind}", str(error)[:200], retryable=retryable)
+        return self._judge(url, response, max_bytes, consent)
 
-    async def _exchange(
-        self, url: str, max_bytes: int, consent: dict[str, str] | None
+    def _wants_body(self, response: Response) -> bool:
+        """Nothing is read of what consent refuses."""
+        return _is_ok(response) and not isinstance(header_rule(response.headers, self._rules), Drop)
+
+    def _judge(
+        self, url: str, response: Response, max_bytes: int, consent: dict[str, str] | None
     ) -> Fetched | Failure | str:
-        request_headers = {"User-Agent": self._rules.user_agent, "Accept-Encoding": "gzip"}
-        async with self._pool.stream("GET", url, headers=request_headers) as response:
-            headers: dict[str, str] = {}
-            for raw_name, raw_value in response.headers:
-                name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
-            if response.status in _REDIRECTS and "location" in headers:
-                return headers["location"]
-            if response.status != 200:
-                return _failure(
-                    f"fetch.http_{response.status}",
-                    response.status,
-                    200,
-                    retryable=response.status in _RETRYABLE_STATUS,
-                    retry_after=_retry_after(headers),
-                )
-            if consent is not None:
-                consent["x_robots_tag"] = headers.get("x-robots-tag", "")
-                consent["tdm_reservation"] = headers.get("tdm-reservation", "")
-                refusal = header_rule(headers, self._rules)
-                if isinstance(refusal, Drop):
-                    return Failure(drop=refusal, retryable=False, consent=consent)
-            body = await _read_body(response, headers.get("content-encoding", ""), max_bytes)
-            if isinstance(body, Failure):
-                return body
-            return Fetched(
-                body=body,
-                url=url,
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
-                consent=consent or {},
+        headers = response.headers
+        if response.status in _REDIRECTS and "location" in headers:
+            return headers["location"]
+        if response.status != 200:
+            return _failure(
+                f"fetch.http_{response.status}",
+                response.status,
+                200,
+                retryable=response.status in _RETRYABLE_STATUS,
+                retry_after=_retry_after(headers),
             )
+        if consent is not None:
+            consent["x_robots_tag"] = headers.get("x-robots-tag", "")
+            consent["tdm_reservation"] = headers.get("tdm-reservation", "")
+            refusal = header_rule(headers, self._rules)
+            if isinstance(refusal, Drop):
+                return Failure(drop=refusal, retryable=False, consent=consent)
+        if response.is_cut:
+            return _failure("fetch.too_large", f">{max_bytes}", max_bytes)
+        body = _decoded(response.body, headers.get("content-encoding", ""), max_bytes)
+        if isinstance(body, Failure):
+            return body
+        return Fetched(
+            body=body,
+            url=url,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            consent=consent or {},
+        )
 
 
-async def _read_body(response: httpcore.Response, encoding: str, limit: int) -> bytes | Failure:
-    """The decoded body, or a failure when it grows over `limit` bytes before or after decoding."""
+def _is_ok(response: Response) -> bool:
+    return response.status == 200
+
+
+def _decoded(body: bytes, encoding: str, limit: int) -> bytes | Failure:
+    """The decoded body, or a failure when it is broken or grows over `limit` bytes."""
     encoding = encoding.strip().lower()
-    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
         return _failure("fetch.content_encoding", encoding, "gzip")
-    decompressor = zlib.decompressobj(47) if encoding not in ("", "identity") else None
-    body = bytearray()
-    async for chunk in response.aiter_stream():
-        try:
-            body += chunk if decompressor is None else decompressor.decompress(chunk, limit + 1)
-        except zlib.error as error:
-            return _failure("fetch.content_encoding", f"{encoding}: {error}")
-        if len(body) > limit or (decompressor is not None and decompressor.unconsumed_tail):
-            return _failure("fetch.too_large", f">{limit}", limit)
-    return bytes(body)
+    decompressor = zlib.decompressobj(47)
+    try:
+        data = decompressor.decompress(body, limit + 1)
+    except zlib.error as error:
+        return _failure("fetch.content_encoding", f"{encoding}: {error}")
+    if len(data) > limit:
+        return _failure("fetch.too_large", f">{limit}", limit)
+    if not decompressor.eof:
+        return _failure("fetch.content_encoding", f"{encoding}: it ends too early")
+    return data
 
 
 def _retry_after(headers: dict[str, str]) -> float:
+    """Seconds to wait, from a number or a date."""
     value = headers.get("retry-after", "").strip()
-    return min(float(value), _MAX_RETRY_AFTER_SECONDS) if value.isdigit() else 0.0
+    if value.isdigit():
+        return min(float(value), _MAX_RETRY_AFTER_SECONDS)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    seconds = (date - datetime.now(date.tzinfo)).total_seconds()
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def _failure(

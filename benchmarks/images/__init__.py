@@ -1,0 +1,1 @@
+"""Fetching and decoding images, beside img2dataset."""
