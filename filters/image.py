@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.recipe import ImageRules
-from schemas.verdict import KEEP, Drop, Keep, Verdict
+from schemas.verdict import KEEP, Drop, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +17,13 @@ class ImageFacts:
     width: int
     height: int
     encoded_bytes: int
+    frames: int
     channel_spread: int
     """Largest difference, 0 to 255, between two pixels of the image in one colour channel."""
+    blank_share: float
+    """Share of pixels that are of nearly one brightness, 0 to 1."""
+    sharpness: float
+    """Variance of the Laplacian of the stored image, in grey levels squared."""
 
 
 def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
@@ -34,9 +39,15 @@ def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
         return Drop("image.min_bytes", facts.encoded_bytes, rules.min_bytes)
     if rules.formats and facts.format not in rules.formats:
         return Drop("image.format", facts.format, " ".join(rules.formats))
+    if rules.drop_animated and facts.frames > 1:
+        return Drop("image.animated", facts.frames, 1)
     if rules.drop_single_color and facts.channel_spread <= rules.single_color_tolerance:
         return Drop("image.single_color", facts.channel_spread, rules.single_color_tolerance)
-    return Keep((("channel_spread", float(facts.channel_spread)),))
+    if rules.max_blank_share is not None and facts.blank_share > rules.max_blank_share:
+        return Drop("image.max_blank_share", facts.blank_share, rules.max_blank_share)
+    if rules.min_sharpness is not None and facts.sharpness < rules.min_sharpness:
+        return Drop("image.min_sharpness", facts.sharpness, rules.min_sharpness)
+    return KEEP
 
 
 def spread_rule(documents: int, rules: ImageRules) -> Verdict:

@@ -6,9 +6,11 @@ import io
 import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from filters.image import ImageFacts, image_rule
+from media.fingerprint import Fingerprint, fingerprint
 from schemas.recipe import ImageRules, Images
 from schemas.verdict import Drop
 
@@ -17,6 +19,12 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "PCX")
+_SRGB = ImageCms.createProfile("sRGB")
+_ORIENTATION = 0x0112
+_SMALL_SIDE = 64
+"""What is measured on a small image is measured with its sides this long, or up to twice that."""
+_BLANK_LEVELS = 5
+"""Grey levels, of 256, that look like one."""
 _DECODE_ERRORS = (
     OSError,
     ValueError,
@@ -42,6 +50,7 @@ class EncodedImage:
     height: int
     facts: ImageFacts
     """Of the original."""
+    fingerprint: Fingerprint
 
 
 def decode_image(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Drop:
@@ -49,7 +58,8 @@ def decode_image(data: bytes, rules: ImageRules, images: Images) -> EncodedImage
 
     The shorter side becomes `images.size` (bicubic) and, with `center_crop`, the middle square is
     kept, as CLIP's preprocessing does (KOSMOS-1's loader: 224, bicubic, centre crop). Orientation
-    tags are applied, transparency is laid over white, the first frame stands for an animation.
+    tags are applied, colours become sRGB, transparency is laid over white, the first frame stands
+    for an animation. What is stored has no metadata.
     """
     try:
         return _decode(data, rules, images)
@@ -58,7 +68,8 @@ def decode_image(data: bytes, rules: ImageRules, images: Images) -> EncodedImage
     except UnidentifiedImageError:
         return Drop("image.not_an_image", data[:8].hex())
     except _DECODE_ERRORS as error:
-        return Drop("image.undecodable", f"{type(error).__name__}: {error}"[:200])
+        rule = "image.truncated" if "truncated" in str(error) else "image.undecodable"
+        return Drop(rule, f"{type(error).__name__}: {error}"[:200])
 
 
 def _decode(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Drop:
@@ -74,23 +85,72 @@ def _decode(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Dr
         if name == "jpeg":
             # DCT scaling to no less than twice the stored size: cheaper, alike after resampling.
             opened.draft("RGB", (images.size * 2, images.size * 2))
-        picture = _flatten(ImageOps.exif_transpose(opened))
+        picture = _flatten(_upright(_in_srgb(opened)))
+    resized = _resize(picture, images.size, images.center_crop)
+    small = picture.reduce(_factors(picture)).convert("L")
     facts = ImageFacts(
         format=name,
         width=width,
         height=height,
         encoded_bytes=len(data),
+        frames=frames,
         channel_spread=max(high - low for low, high in _extrema(picture)),
+        blank_share=_blank_share(small),
+        sharpness=_sharpness(resized),
     )
     verdict = image_rule(facts, rules)
     if isinstance(verdict, Drop):
         return verdict
-    resized = _resize(picture, images.size, images.center_crop)
     buffer = io.BytesIO()
     resized.save(buffer, "JPEG", quality=images.jpeg_quality)
     return EncodedImage(
-        jpeg=buffer.getvalue(), width=resized.width, height=resized.height, facts=facts
+        jpeg=buffer.getvalue(),
+        width=resized.width,
+        height=resized.height,
+        facts=facts,
+        fingerprint=fingerprint(small),
     )
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """The image with the colours of its ICC profile in sRGB; an unusable profile is left out."""
+    profile = picture.info.get("icc_profile")
+    if not profile or b"sRGB" in profile or picture.mode not in ("RGB", "RGBA", "CMYK"):
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
+        converted = ImageCms.profileToProfile(picture, source, _SRGB, outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return picture
+    return picture if converted is None else converted
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if picture.getexif().get(_ORIENTATION, 1) == 1:
+        return picture
+    return ImageOps.exif_transpose(picture)
+
+
+def _factors(picture: Image.Image) -> tuple[int, int]:
+    return max(picture.width // _SMALL_SIDE, 1), max(picture.height // _SMALL_SIDE, 1)
+
+
+def _blank_share(small: Image.Image) -> float:
+    """Share of the pixels whose grey lies among the most frequent five levels in a row."""
+    histogram = np.asarray(small.histogram())
+    together = np.convolve(histogram, np.ones(_BLANK_LEVELS, np.int64))
+    return float(together.max() / histogram.sum())
+
+
+def _sharpness(picture: Image.Image) -> float:
+    """Variance of the Laplacian of the grey stored image (Pech-Pacheco et al. 2000)."""
+    grey = np.asarray(picture.convert("L"), np.int32)
+    if min(grey.shape) < 3:
+        return 0.0
+    middle = grey[1:-1, 1:-1]
+    beside = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((beside - 4 * middle).var())
 
 
 def _flatten(picture: Image.Image) -> Image.Image:

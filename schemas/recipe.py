@@ -204,6 +204,19 @@ class ImageRules(Section):
     single_color_tolerance: int = Field(
         2, ge=0, le=255, description="Largest spread of a channel, of 255, still one colour."
     )
+    max_blank_share: Ratio | None = Field(
+        None,
+        description="Most pixels of nearly one brightness (ours: 0.98 takes near-blank images).",
+    )
+    min_sharpness: float | None = Field(
+        None,
+        ge=0,
+        description="Least variance of the stored image's Laplacian; below, it is blurred (NeMo "
+        "Curator: 100, on originals).",
+    )
+    drop_animated: bool = Field(
+        False, description="Drop animations; otherwise their first frame is taken."
+    )
     max_documents: int | None = Field(
         None, ge=1, description="Drop an image that more documents show (OBELICS: 10)."
     )
@@ -211,6 +224,12 @@ class ImageRules(Section):
         64_000_000, ge=1, description="Pixels above which an image is not decoded."
     )
     max_frames: int = Field(1_000, ge=1, description="Frames above which it is not decoded.")
+    decoder_seconds: int = Field(
+        5, ge=1, description="Processor seconds after which decoding one image is given up."
+    )
+    decoder_megabytes: int = Field(
+        2_048, ge=256, description="Memory of the process that decodes, in MiB."
+    )
 
 
 class PairRules(Section):

@@ -53,10 +53,16 @@ def test_mmc4_wants_an_extension() -> None:
     assert rule_of(node_rule(ImageSegment(url="http://h/a.PNG?w=3"), rules)) is None
 
 
-def facts(width: int = 100, height: int = 100, spread: int = 90, size: int = 9_000) -> ImageFacts:
-    return ImageFacts(
-        format="png", width=width, height=height, encoded_bytes=size, channel_spread=spread
-    )
+def facts(width: int = 100, height: int = 100, **changes: float) -> ImageFacts:
+    given = {
+        "format": "png",
+        "encoded_bytes": 9_000,
+        "frames": 1,
+        "channel_spread": 90,
+        "blank_share": 0.2,
+        "sharpness": 400.0,
+    }
+    return ImageFacts(width=width, height=height, **{**given, **changes})
 
 
 @pytest.mark.parametrize(
@@ -64,13 +70,22 @@ def facts(width: int = 100, height: int = 100, spread: int = 90, size: int = 9_0
     [
         (facts(64, 64), ImageRules(), None),
         (facts(63, 500), ImageRules(), "image.min_side"),
-        (facts(spread=2), ImageRules(), "image.single_color"),
-        (facts(spread=2), ImageRules(drop_single_color=False), None),
+        (facts(channel_spread=2), ImageRules(), "image.single_color"),
+        (facts(channel_spread=2), ImageRules(drop_single_color=False), None),
         (facts(200, 100), ImageRules(max_aspect=2), None),
         (facts(201, 100), ImageRules(max_aspect=2), "image.max_aspect"),
         (facts(201, 100), ImageRules(max_side=200), "image.max_side"),
-        (facts(size=5_119), ImageRules(min_bytes=5_120), "image.min_bytes"),
+        (facts(encoded_bytes=5_119), ImageRules(min_bytes=5_120), "image.min_bytes"),
         (facts(), ImageRules(formats=("jpeg",)), "image.format"),
+        (facts(frames=2), ImageRules(), None),
+        (facts(frames=2), ImageRules(drop_animated=True), "image.animated"),
+        (facts(blank_share=0.99), ImageRules(max_blank_share=0.98), "image.max_blank_share"),
+        (facts(sharpness=99.0), ImageRules(min_sharpness=100), "image.min_sharpness"),
+        (
+            facts(sharpness=100.0, blank_share=0.98),
+            ImageRules(min_sharpness=100, max_blank_share=0.98),
+            None,
+        ),
     ],
 )
 def test_image(image: ImageFacts, rules: ImageRules, rule: str | None) -> None:

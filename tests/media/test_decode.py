@@ -73,7 +73,8 @@ def test_orientation_is_applied() -> None:
     [
         (b"", "image.not_an_image"),
         (b"<html>not a picture</html>", "image.not_an_image"),
-        (picture()[:300], "image.undecodable"),
+        (picture()[:300], "image.truncated"),
+        (picture()[:90] + b"x" * 3_000, "image.undecodable"),
         (picture(63, 200), "image.min_side"),
         (flat_picture(), "image.single_color"),
     ],
