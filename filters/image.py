@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
+from filters.words import words_of_file
 from schemas.recipe import ImageRules
 from schemas.verdict import KEEP, Drop, Verdict
+
+_PHASH = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,50 @@ def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
     if rules.min_sharpness is not None and facts.sharpness < rules.min_sharpness:
         return Drop("image.min_sharpness", facts.sharpness, rules.min_sharpness)
     return KEEP
+
+
+def blocked_rule(rules: ImageRules, sha256: str, md5: str) -> Verdict:
+    """Judge an image's bytes by the lists of hashes.
+
+    Raises:
+        ListError: a list can't be read.
+    """
+    listed = _listed(rules)
+    for digest in (sha256, md5):
+        if digest in listed:
+            return Drop("image.blocked_hash", digest)
+    return KEEP
+
+
+def blocked_phash_rule(rules: ImageRules, phash: int) -> Verdict:
+    """Judge what an image looks like by the perceptual hashes of the lists.
+
+    Raises:
+        ListError: a list can't be read.
+    """
+    listed = _listed_phashes(rules)
+    if listed.size:
+        distances = np.bitwise_count(listed ^ np.uint64(phash))
+        nearest = int(distances.argmin())
+        if distances[nearest] <= rules.blocked_phash_distance:
+            match = f"{int(listed[nearest]):016x}"
+            return Drop(
+                "image.blocked_hash", int(distances[nearest]), rules.blocked_phash_distance, match
+            )
+    return KEEP
+
+
+@lru_cache(maxsize=2)
+def _listed(rules: ImageRules) -> frozenset[str]:
+    return frozenset().union(
+        *(words_of_file(path, "filters.image.blocked_hashes") for path in rules.blocked_hashes)
+    )
+
+
+@lru_cache(maxsize=2)
+def _listed_phashes(rules: ImageRules) -> npt.NDArray[np.uint64]:
+    hashes = [int(entry, 16) for entry in _listed(rules) if _PHASH.fullmatch(entry)]
+    return np.array(sorted(hashes), np.uint64)
 
 
 def spread_rule(documents: int, rules: ImageRules) -> Verdict:

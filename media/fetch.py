@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -73,11 +74,21 @@ class _Host:
             await asyncio.sleep(start - now)
 
 
+async def _at_once() -> None:
+    return
+
+
 class SafeFetcher:
     """Fetches within one event loop. Use as an async context manager."""
 
-    def __init__(self, rules: Fetch) -> None:
+    def __init__(self, rules: Fetch, may_begin: Callable[[], Awaitable[None]] = _at_once) -> None:
+        """
+        Args:
+            rules: of the recipe.
+            may_begin: awaited before each request: holds it back while the caller has no room.
+        """
         self._rules = rules
+        self._may_begin = may_begin
         self._in_flight = asyncio.Semaphore(rules.connections)
         self._hosts: dict[str, _Host] = {}
         self._robots: dict[str, asyncio.Task[Protego | Failure]] = {}
@@ -175,6 +186,7 @@ class SafeFetcher:
         timeout = self._rules.timeout_seconds
         try:
             async with host.slots, self._in_flight:
+                await self._may_begin()
                 await host.wait_turn()
                 async with asyncio.timeout(timeout):
                     response = await self._transport.get(

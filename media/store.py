@@ -25,19 +25,28 @@ IMAGE_INDEX_SCHEMA = pa.schema(
         ("original_width", pa.int32()),
         ("original_height", pa.int32()),
         ("original_bytes", pa.int64()),
+        ("frames", pa.int32()),
         ("channel_spread", pa.int32()),
+        ("blank_share", pa.float64()),
+        ("sharpness", pa.float64()),
+        ("phash", pa.uint64()),
+        ("dhash", pa.uint64()),
+        ("dhash_vertical", pa.uint64()),
+        ("thumbnail", pa.binary(1024)),
         ("sha256", pa.string()),
         ("origin", pa.string()),
         ("time", pa.string()),
         ("consent", pa.string()),
         ("documents", pa.int64()),
+        ("retryable", pa.bool_()),
     ]
 )
 """One row per distinct image URL, kept or dropped.
 
 `rule`, `value` and `limit` are null for a stored image and tell why a dropped one went; `origin` is
 `warc:FILE@OFFSET`, `inline` or `http`; `time` is when the bytes were captured or fetched; `consent`
-is the verdict with its evidence; `sha256` is of the original bytes.
+is the verdict with its evidence; `sha256` is of the original bytes; `phash` to `thumbnail` are
+`media.fingerprint`; `retryable` tells of a fetch that might succeed another time.
 """
 
 _BLOCK = 512

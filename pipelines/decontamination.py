@@ -282,6 +282,7 @@ def make_decontamination(plan: RunPlan, part: PartWriter, task: InputPart) -> No
     part.facts["benchmarks"] = told.facts()
     wanted = part.rows(f"references/wanted/{task.name}.parquet", WANTED_SCHEMA)
     _write_wanted(wanted, {row: urls for row, urls in shown.items() if row not in gone})
+    part.facts["images_wanted"] = wanted.count
 
 
 def _purged(

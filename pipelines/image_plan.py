@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipelines.engine import Engine, WorkList
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import InputPart, RunPlan
+from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
 from schemas.identity import content_key
 
@@ -68,14 +69,31 @@ Assigned = tuple[int, Resolution | None]
 """A bucket and what it resolves; None so that a bucket with nothing to do has its part too."""
 
 
+_IMAGES_PER_BUCKET = 2_000
+_BUCKETS_PATH = "references/buckets.json"
+
+
+def bucket_count(run: RunDirectory, plan: RunPlan) -> int:
+    """Parts of the image stages: one per input part, then those for images by HTTP.
+
+    Of these there is one for some thousand images that documents want, and one per input at least.
+    """
+    if not run.exists(_BUCKETS_PATH):
+        facts = (run.read_json(marker_path(DECONTAMINATION, p.name)) for p in plan.parts)
+        wanted = sum(fact["images_wanted"] for fact in facts)
+        by_http = max(len(plan.parts), -(-wanted // _IMAGES_PER_BUCKET))
+        run.write_json({"buckets": len(plan.parts) + by_http}, _BUCKETS_PATH)
+    return int(run.read_json(_BUCKETS_PATH)["buckets"])
+
+
 def bucket_name(bucket: int) -> str:
     return f"part-{bucket:05d}"
 
 
 def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
-    """Write one plan part per bucket: first a bucket per input part, then as many for HTTP."""
+    """Write one plan part per bucket: first a bucket per input part, then those for HTTP."""
     parts = list(plan.parts)
-    buckets = range(2 * len(parts))
+    buckets = range(bucket_count(run, plan))
     if all(run.exists(marker_path(STAGE, bucket_name(b))) for b in buckets):
         return
     lists = engine.share(parts, lambda p: p.size)
@@ -88,7 +106,7 @@ def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
             | "Read references"
             >> beam.ParDo(ReadReferences(run)).with_output_types(tuple[bytes, Reference])
             | "By image" >> beam.GroupByKey()
-            | "Assign" >> beam.FlatMap(assign, len(parts)).with_output_types(Assigned)
+            | "Assign" >> beam.FlatMap(assign, len(parts), len(buckets)).with_output_types(Assigned)
         )
         every_bucket = pipeline | "Buckets" >> beam.Create(seeds).with_output_types(Assigned)
         (
@@ -125,7 +143,9 @@ class ReadReferences(beam.DoFn):
                 yield from batch.to_pylist()
 
 
-def assign(group: tuple[bytes, Iterable[Reference]], parts: int) -> Iterator[Assigned]:
+def assign(
+    group: tuple[bytes, Iterable[Reference]], parts: int, buckets: int
+) -> Iterator[Assigned]:
     """The bucket and resolution of one key, or nothing for an image that no document wants."""
     key, references = group
     ordered = sorted(references)
@@ -139,7 +159,7 @@ def assign(group: tuple[bytes, Iterable[Reference]], parts: int) -> Iterator[Ass
         yield held.part, Resolution(key, url, held.kind, held.offset, held.length, documents)
         return
     host = urlsplit(url).netloc.lower()
-    bucket = parts + int.from_bytes(content_key(host)[:8], "little") % parts
+    bucket = parts + int.from_bytes(content_key(host)[:8], "little") % (buckets - parts)
     yield bucket, Resolution(key, url, HTTP, 0, 0, documents)
 
 

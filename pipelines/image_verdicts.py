@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engine import Engine, WorkList
-from pipelines.image_plan import bucket_name
+from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
@@ -60,6 +60,7 @@ def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None
     parts = list(plan.parts)
     if all(run.exists(marker_path(STAGE, p.name)) for p in parts):
         return
+    buckets = bucket_count(run, plan)
 
     def build(pipeline: beam.Pipeline) -> None:
         wanted = (
@@ -69,7 +70,7 @@ def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None
         )
         fates = (
             pipeline
-            | "Image parts" >> beam.Create(engine.share(range(2 * len(parts)), lambda _: 1.0))
+            | "Image parts" >> beam.Create(engine.share(range(buckets), lambda _: 1.0))
             | "Read fates" >> beam.ParDo(ReadFates(run)).with_output_types(Mention)
         )
         joined = (

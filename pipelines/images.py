@@ -6,38 +6,34 @@ wanted, with the reason where it was dropped.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import fsspec
 import pyarrow.parquet as pq
 
 from filters.consent import header_rule
-from filters.image import spread_rule
+from filters.image import blocked_phash_rule, blocked_rule, spread_rule
 from filters.record import classify_record
-from media.decode import decode_image
-from media.fetch import Failure, Fetched, SafeFetcher
+from media.decoder import Decoder
+from media.fetch import Failure, Fetched
 from media.store import IMAGE_INDEX_SCHEMA, ImageTarWriter
+from pipelines.fetched_images import Made, fetch_images
 from pipelines.image_plan import ARCHIVED, INLINE, bucket_name
 from pipelines.part import PartWriter
 from pipelines.plan import RunPlan
 from schemas.page import Origin
+from schemas.recipe import Recipe
 from schemas.verdict import Drop
 from sources.archive import read_record_at
 
 STAGE = "images"
 EVERY_SOURCE = "all"
 """Images are shared by the sources: their counts stand under this name."""
-
-_LOOKUP_THREADS = 64
-_FETCH_WINDOW = 256
-"""Responses held in memory at once by one worker, before they are decoded and written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +53,7 @@ class Unresolved:
     drop: Drop
     origin: str
     consent: dict[str, str]
+    retryable: bool = False
 
 
 Resolved = ImageBytes | Unresolved
@@ -64,54 +61,104 @@ Resolved = ImageBytes | Unresolved
 
 def make_images(plan: RunPlan, part: PartWriter, bucket: int) -> None:
     """Make one part from its plan."""
-    with part.run.open(f"references/plan/{bucket_name(bucket)}.parquet") as stream:
+    name = bucket_name(bucket)
+    with part.run.open(f"references/plan/{name}.parquet") as stream:
         rows = pq.read_table(stream).to_pylist()
-    index = part.rows(f"images/{bucket_name(bucket)}.parquet", IMAGE_INDEX_SCHEMA)
+    index = part.rows(f"images/{name}.parquet", IMAGE_INDEX_SCHEMA)
     with ExitStack() as stack:
         tar: ImageTarWriter | None = None
-        for row, resolved in _resolve(plan, part, bucket, rows):
+        for row, (entry, jpeg) in _make(plan, part, bucket, rows):
             part.came_in(EVERY_SOURCE, "image")
-            entry = _index_row(row, resolved)
-            outcome = _judge(plan, row, resolved, entry)
-            if isinstance(outcome, Drop):
+            if jpeg is None:
+                outcome = Drop(entry["rule"], entry["value"], entry["limit"])
                 part.drop(EVERY_SOURCE, "image", row["key"].hex(), row["url"], outcome)
-                entry.update(rule=outcome.rule, value=outcome.value_text, limit=outcome.limit_text)
             else:
                 if tar is None:
-                    target = part.file(f"images/{bucket_name(bucket)}.tar")
+                    target = part.file(f"images/{name}.tar")
                     tar = ImageTarWriter(stack.enter_context(target.open("wb")))
                     stack.callback(tar.close)
                 part.went_out(EVERY_SOURCE, "image")
                 meta = {"key": row["key"].hex(), "url": row["url"], "consent": entry["consent"]}
-                offset = tar.add(row["key"], outcome, meta)
-                entry.update(tar=bucket, offset=offset, size=len(outcome))
+                offset = tar.add(row["key"], jpeg, meta)
+                entry.update(tar=bucket, offset=offset, size=len(jpeg))
             index.write(entry)
 
 
-def _judge(
-    plan: RunPlan, row: dict[str, Any], resolved: Resolved, entry: dict[str, Any]
+def _make(
+    plan: RunPlan, part: PartWriter, bucket: int, rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], Made]]:
+    recipe = plan.recipe
+    if bucket < len(plan.parts):
+        for row, resolved in _read(plan, part, bucket, rows):
+            yield row, _judge(recipe, row, resolved)
+    elif recipe.images.fetch.enabled:
+        yield from fetch_images(
+            part.run,
+            bucket_name(bucket),
+            rows,
+            recipe.images.fetch,
+            lambda row, outcome: _judge(recipe, row, _from_http(outcome)),
+        )
+    else:
+        off = Unresolved(drop=Drop("fetch.disabled", "http"), origin="http", consent={})
+        yield from ((row, _judge(recipe, row, off)) for row in rows)
+
+
+def _judge(recipe: Recipe, row: dict[str, Any], resolved: Resolved) -> Made:
+    """The row of the image index, and the JPEG to store if the image is kept."""
+    entry = _index_row(row, resolved)
+    outcome = (
+        resolved.drop if isinstance(resolved, Unresolved) else _decode(recipe, row, resolved, entry)
+    )
+    if isinstance(outcome, Drop):
+        entry.update(rule=outcome.rule, value=outcome.value_text, limit=outcome.limit_text)
+        return entry, None
+    return entry, outcome
+
+
+def _decode(
+    recipe: Recipe, row: dict[str, Any], image: ImageBytes, entry: dict[str, Any]
 ) -> bytes | Drop:
     """The JPEG to store, or why not; what was measured goes into the index entry."""
-    if isinstance(resolved, Unresolved):
-        return resolved.drop
-    entry["sha256"] = hashlib.sha256(resolved.data).hexdigest()
-    rules = plan.recipe.filters.image
-    spread = spread_rule(row["documents"], rules)
-    if isinstance(spread, Drop):
-        return spread
-    image = decode_image(resolved.data, rules, plan.recipe.images)
-    if isinstance(image, Drop):
-        return image
+    entry["sha256"] = hashlib.sha256(image.data).hexdigest()
+    rules = recipe.filters.image
+    for verdict in (
+        blocked_rule(rules, entry["sha256"], hashlib.md5(image.data).hexdigest()),
+        spread_rule(row["documents"], rules),
+    ):
+        if isinstance(verdict, Drop):
+            return verdict
+    decoded = _decoder(recipe).decode(image.data)
+    if isinstance(decoded, Drop):
+        return decoded
     entry.update(
-        width=image.width,
-        height=image.height,
-        original_format=image.facts.format,
-        original_width=image.facts.width,
-        original_height=image.facts.height,
-        original_bytes=image.facts.encoded_bytes,
-        channel_spread=image.facts.channel_spread,
+        width=decoded.width,
+        height=decoded.height,
+        original_format=decoded.facts.format,
+        original_width=decoded.facts.width,
+        original_height=decoded.facts.height,
+        original_bytes=decoded.facts.encoded_bytes,
+        frames=decoded.facts.frames,
+        channel_spread=decoded.facts.channel_spread,
+        blank_share=decoded.facts.blank_share,
+        sharpness=decoded.facts.sharpness,
+        **asdict(decoded.fingerprint),
     )
-    return image.jpeg
+    listed = blocked_phash_rule(rules, decoded.fingerprint.phash)
+    return listed if isinstance(listed, Drop) else decoded.jpeg
+
+
+_decoders: dict[str, Decoder] = {}
+"""The decoder of this process, by its settings."""
+
+
+def _decoder(recipe: Recipe) -> Decoder:
+    settings = recipe.filters.image.model_dump_json() + recipe.images.model_dump_json()
+    if settings not in _decoders:
+        while _decoders:
+            _decoders.popitem()[1].close()
+        _decoders[settings] = Decoder(recipe.filters.image, recipe.images)
+    return _decoders[settings]
 
 
 def _index_row(row: dict[str, Any], resolved: Resolved) -> dict[str, Any]:
@@ -122,19 +169,13 @@ def _index_row(row: dict[str, Any], resolved: Resolved) -> dict[str, Any]:
         "origin": resolved.origin,
         "time": resolved.time if isinstance(resolved, ImageBytes) else "",
         "consent": json.dumps(resolved.consent, sort_keys=True),
+        "retryable": isinstance(resolved, Unresolved) and resolved.retryable,
     }
 
 
-def _resolve(
+def _read(
     plan: RunPlan, part: PartWriter, bucket: int, rows: list[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], Resolved]]:
-    if bucket >= len(plan.parts):
-        if plan.recipe.images.fetch.enabled:
-            yield from _fetch(plan, rows)
-        else:
-            off = Unresolved(drop=Drop("fetch.disabled", "http"), origin="http", consent={})
-            yield from ((row, off) for row in rows)
-        return
     archived = [r for r in rows if r["origin"] == ARCHIVED]
     inline = [r for r in rows if r["origin"] == INLINE]
     if archived:
@@ -184,29 +225,12 @@ def _read_inline(
                     yield row, data
 
 
-def _fetch(plan: RunPlan, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Resolved]]:
-    """Images by HTTP, a window at a time, in the order of the plan."""
-    with asyncio.Runner() as loop:
-        # Name look-ups block a thread each; the default of cores + 4 would be the bottleneck.
-        loop.get_loop().set_default_executor(ThreadPoolExecutor(_LOOKUP_THREADS))
-        fetcher = SafeFetcher(plan.recipe.images.fetch)
-        loop.run(fetcher.__aenter__())
-        try:
-            for start in range(0, len(rows), _FETCH_WINDOW):
-                window = rows[start : start + _FETCH_WINDOW]
-                outcomes = loop.run(_fetch_window(fetcher, window))
-                yield from zip(window, map(_from_http, outcomes), strict=True)
-        finally:
-            loop.run(fetcher.__aexit__(None, None, None))
-
-
-async def _fetch_window(
-    fetcher: SafeFetcher, rows: list[dict[str, Any]]
-) -> list[Fetched | Failure]:
-    return await asyncio.gather(*(fetcher.fetch(row["url"]) for row in rows))
-
-
 def _from_http(outcome: Fetched | Failure) -> Resolved:
     if isinstance(outcome, Failure):
-        return Unresolved(drop=outcome.drop, origin="http", consent=outcome.consent)
+        return Unresolved(
+            drop=outcome.drop,
+            origin="http",
+            consent=outcome.consent,
+            retryable=outcome.retryable,
+        )
     return ImageBytes(data=outcome.body, origin="http", time=outcome.time, consent=outcome.consent)

@@ -30,7 +30,8 @@ from pipelines import (
     tokenizer,
 )
 from pipelines.engine import Engine
-from pipelines.image_plan import bucket_name
+from pipelines.fetched_images import SPOOL
+from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.part import PartWriter, marker_path
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import RunPlan
@@ -131,7 +132,7 @@ def _input_parts(stages: Stages) -> list[str]:
 
 
 def _buckets(stages: Stages) -> list[str]:
-    return [bucket_name(b) for b in range(2 * len(stages.plan.parts))]
+    return [bucket_name(b) for b in range(bucket_count(stages.run, stages.plan))]
 
 
 def _make_documents(stages: Stages) -> None:
@@ -160,9 +161,10 @@ def _make_images(stages: Stages) -> None:
             cost=1 + stages.facts(image_plan.STAGE, bucket_name(b))["images"],
             payload=b,
         )
-        for b in range(2 * len(stages.plan.parts))
+        for b in range(bucket_count(stages.run, stages.plan))
     ]
     _run(stages, images.STAGE, tasks, images.make_images)
+    stages.run.remove(SPOOL)
 
 
 def _make_selection(stages: Stages) -> None:

@@ -185,7 +185,16 @@ class NodeRules(Section):
 
 
 class ImageRules(Section):
-    """Rules on a decoded image."""
+    """Rules on an image's bytes, then on the decoded image."""
+
+    blocked_hashes: tuple[str, ...] = Field(
+        (),
+        description="Files of hashes in hexadecimal, one a line: sha256 or md5 of an image's "
+        "bytes, or pHash (16 digits) of what it shows. They apply before every other rule.",
+    )
+    blocked_phash_distance: int = Field(
+        4, ge=0, le=32, description="Bits by which a pHash may differ from a listed one."
+    )
 
     min_side: int = Field(
         64, ge=1, description="Least width and height in pixels (KOSMOS-1: below 64x64 dropped)."

@@ -94,6 +94,7 @@ def filter_files(filters: Filters) -> list[tuple[str, str]]:
         *(("filters.url.blocked_domains", path) for path in url.blocked_domains),
         *(("filters.url.blocked_urls", path) for path in url.blocked_urls),
         ("filters.page.language_model", filters.page.language_model),
+        *(("filters.image.blocked_hashes", path) for path in filters.image.blocked_hashes),
     ]
     if text.classifier is not None:
         named.append(("filters.text.classifier.model", text.classifier.model))

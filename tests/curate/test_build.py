@@ -68,7 +68,7 @@ def test_every_rule_that_the_crawl_breaks_is_in_the_ledger(run_folder: Path) -> 
         "image.icon",
         "image.min_side",
         "image.single_color",
-        "image.undecodable",
+        "image.truncated",
         "fetch.disabled",
         "node.image_dropped",
         "node.max_per_document",

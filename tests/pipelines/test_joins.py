@@ -45,7 +45,7 @@ def test_every_image_is_assigned_once() -> None:
                 ]
             )
             | beam.GroupByKey()
-            | beam.FlatMap(assign, 3)
+            | beam.FlatMap(assign, 3, 6)
         )
         assert_that(
             found,
@@ -60,7 +60,7 @@ def test_every_image_is_assigned_once() -> None:
 
 @given(st.permutations([wanted(0), wanted(2), archived(2, 9), archived(1, 5), archived(2, 1)]))
 def test_the_order_of_mentions_plays_no_part(mentions: list[Reference]) -> None:
-    assert list(assign((KEY, mentions), 3)) == [
+    assert list(assign((KEY, mentions), 3, 6)) == [
         (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 2)),
     ]
 
@@ -68,7 +68,7 @@ def test_the_order_of_mentions_plays_no_part(mentions: list[Reference]) -> None:
 def test_one_host_is_one_bucket() -> None:
     def bucket(url: str) -> int:
         reference = Reference(WANTED, 0, 0, 0, 1, url)
-        ((number, resolution),) = assign((KEY, [reference]), 5)
+        ((number, resolution),) = assign((KEY, [reference]), 5, 10)
         assert resolution is not None
         assert resolution.origin == HTTP
         return number
