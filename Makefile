@@ -56,7 +56,7 @@ train-extraction: .venv-bench/.installed
 lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --all-extras --group dev -o lock/all.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --group dev -o lock/dev.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
 
