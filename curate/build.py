@@ -17,6 +17,7 @@ import fsspec
 
 from extraction.fallback import require_fallback
 from filters.models import require_kenlm
+from pipelines.benchmark_images import benchmark_image_files
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
@@ -124,6 +125,9 @@ def _fingerprint_inputs(plan: RunPlan) -> str:
         for path in benchmark_files(decontamination):
             with fsspec.open(path, "rb") as stream:
                 digest.update(stream.read())
+        for path in benchmark_image_files(decontamination.images):
+            with fsspec.open(path, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
         digest.update(str(registry_of(decontamination.registry)).encode())
     for key, path in filter_files(plan.recipe.filters):
         try:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from decontamination.index import load_index
 from pipelines.decontamination import INDEX_PATH, worst_examples
-from pipelines.deduplication.targets import CLUSTERS_PATH
+from pipelines.deduplication.targets import clusters_path
 from pipelines.purged import DECONTAMINATION, DUPLICATES, REPEATS
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
@@ -21,12 +21,12 @@ _MEMBERS = 10
 
 def dedup_report(run: RunDirectory) -> dict[str, Any] | None:
     """Counts by rule, sizes of clusters and the largest ones; None where nothing was compared."""
-    if not run.exists(success_path(DUPLICATES)) or not run.exists(CLUSTERS_PATH):
+    if not run.exists(success_path(DUPLICATES)) or not run.exists(clusters_path(DUPLICATES)):
         return None
     tally = Tally.from_json(run.read_json(success_path(DUPLICATES))["tally"])
     repeated = _repeated(run)
     tally.dropped.update(repeated.dropped)
-    clusters = run.read_json(CLUSTERS_PATH)
+    clusters = run.read_json(clusters_path(DUPLICATES))
     members = _members(run, {c["kept_id"] for c in clusters["largest"]})
     return {
         **_documents(tally),

@@ -54,7 +54,7 @@ def _ledger(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 def _match(row: dict[str, Any]) -> str:
     if not row["match"]:
         return ""
-    if row["rule"].startswith("dedup."):
+    if row["rule"].startswith("dedup.") or row["rule"] == "document.same_pictures":
         return f" (document {row['match']} is kept instead)"
     return f" (item {row['match']})"
 

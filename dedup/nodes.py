@@ -49,9 +49,22 @@ def place(
 ) -> tuple[Hashes, Hashes]:
     """The numbers of a part's documents, in the order of its rows from `first_row`."""
     rows = np.arange(first_row, first_row + low.size, dtype=np.uint64)
+    return place_rows(high, low, part, of_this_run, rows)
+
+
+def place_rows(
+    high: Hashes, low: Hashes, part: int, of_this_run: bool, rows: npt.NDArray[np.uint64]
+) -> tuple[Hashes, Hashes]:
+    """The numbers of those documents of a part that lie in the given rows."""
     if of_this_run:
         high = high | _OF_THIS_RUN
     return high, low | np.uint64(part << 24) | rows
+
+
+def capture_number(date: str) -> int:
+    """`2024-01-31T23:59:59Z` as 20240131235959; 0 where there is no date."""
+    digits = "".join(c for c in date[:19] if c in "0123456789")
+    return int(digits.ljust(14, "0")) if digits else 0
 
 
 def locator(low: Hashes) -> Hashes:

@@ -27,7 +27,7 @@ class ImageFacts:
     encoded_bytes: int
     frames: int
     channel_spread: int
-    """Largest difference, 0 to 255, between two pixels of the image in one colour channel."""
+    """Largest difference, 0 to 255, between two pixels of the stored image in one channel."""
     blank_share: float
     """Share of pixels that are of nearly one brightness, 0 to 1."""
     sharpness: float

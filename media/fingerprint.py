@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-THUMBNAIL_SIDE = 32
+from dedup.pictures import SIDE as THUMBNAIL_SIDE
+
 _LOW = 8
 
 
@@ -41,14 +42,15 @@ class Fingerprint:
     """32 x 32 grey values, row by row."""
 
 
-def fingerprint(grey: Image.Image) -> Fingerprint:
-    """The fingerprint of a grey image (mode L) of 32 x 32 pixels or more."""
-    box = Image.Resampling.BOX
+def fingerprint(picture: Image.Image) -> Fingerprint:
+    """The fingerprint of an RGB image."""
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    thumbnail = np.asarray(grey.resize(side, box))
+    grey = picture.resize(side, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L")
+    thumbnail = np.asarray(grey)
     frequencies = (_COSINES @ thumbnail.astype(np.int64) @ _COSINES.T).ravel()
     # The first is the mean brightness: it would move the median and tells nothing of the picture.
     above = frequencies > np.median(frequencies[1:])
+    box = Image.Resampling.BOX
     rows = np.asarray(grey.resize((9, 8), box), np.int16)
     columns = np.asarray(grey.resize((8, 9), box), np.int16)
     return Fingerprint(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import IO
 
 import pyarrow as pa
+
+from dedup.pictures import THUMBNAIL_BYTES
 
 IMAGE_INDEX_SCHEMA = pa.schema(
     [
@@ -32,7 +34,6 @@ IMAGE_INDEX_SCHEMA = pa.schema(
         ("phash", pa.uint64()),
         ("dhash", pa.uint64()),
         ("dhash_vertical", pa.uint64()),
-        ("thumbnail", pa.binary(1024)),
         ("sha256", pa.string()),
         ("origin", pa.string()),
         ("time", pa.string()),
@@ -45,30 +46,47 @@ IMAGE_INDEX_SCHEMA = pa.schema(
 
 `rule`, `value` and `limit` are null for a stored image and tell why a dropped one went; `origin` is
 `warc:FILE@OFFSET`, `inline` or `http`; `time` is when the bytes were captured or fetched; `consent`
-is the verdict with its evidence; `sha256` is of the original bytes; `phash` to `thumbnail` are
+is the verdict with its evidence; `sha256` is of the original bytes; `phash` to `dhash_vertical` are
 `media.fingerprint`; `retryable` tells of a fetch that might succeed another time.
+"""
+
+FINGERPRINT_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("high", pa.uint64()),
+        ("low", pa.uint64()),
+        ("content_key", pa.uint64()),
+        ("content_key_2", pa.uint64()),
+        ("comparable", pa.bool_()),
+        ("signature", pa.binary(THUMBNAIL_BYTES)),
+    ],
+    metadata={"format": "picture-1"},
+)
+"""What pictures that look the same are found by, a row per stored image.
+
+`id` is the image's key in hexadecimal; `high` and `low` are `dedup.nodes.preference`, by which the
+largest original is kept; `content_key` and `content_key_2` are of the original bytes; `signature`
+is a thumbnail (`dedup.pictures`), and `comparable` whether it shows enough to be compared.
 """
 
 _BLOCK = 512
 
 
-class ImageTarWriter:
+class SampleTarWriter:
     """A WebDataset tar whose bytes depend on its members alone (no times, no owners)."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._tar = tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
 
-    def add(self, key: bytes, jpeg: bytes, meta: dict[str, Any]) -> int:
-        """Append `KEY.jpg` and `KEY.json`; returns the byte offset of the image's data."""
+    def add(self, key: str, members: Mapping[str, bytes]) -> int:
+        """Append `KEY.EXTENSION` for each; the byte offset of the first one's data."""
         offset = self._tar.offset + _BLOCK
-        self._member(f"{key.hex()}.jpg", jpeg)
-        self._member(f"{key.hex()}.json", json.dumps(meta, sort_keys=True).encode())
+        for extension, data in members.items():
+            info = tarfile.TarInfo(f"{key}.{extension}")
+            info.size = len(data)
+            self._tar.addfile(info, io.BytesIO(data))
         return offset
 
     def close(self) -> None:
         self._tar.close()
-
-    def _member(self, name: str, data: bytes) -> None:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        self._tar.addfile(info, io.BytesIO(data))

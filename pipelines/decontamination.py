@@ -95,7 +95,7 @@ def run_decontamination(engine: Engine, run: RunDirectory, plan: RunPlan) -> Non
     if all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
         return
     rules = plan.recipe.decontamination
-    if rules is not None:
+    if rules is not None and rules.benchmarks:
         if not run.exists(INDEX_PATH):
             run.write_bytes(save_index(index_of(rules)), INDEX_PATH)
         _find(engine, run, plan)
@@ -264,7 +264,8 @@ def make_decontamination(plan: RunPlan, part: PartWriter, task: InputPart) -> No
     part.came_in(task.source, "document", documents)
     part.came_in(task.source, "node", images)
     told = _Told()
-    if plan.recipe.decontamination is not None:
+    rules = plan.recipe.decontamination
+    if rules is not None and rules.benchmarks:
         for row, document, purged in _purged(plan, part.run, task):
             matches.write(told.take(document, purged))
             if isinstance(purged.outcome, Drop):

@@ -15,7 +15,7 @@ that is preferred by `dedup.nodes`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,43 +23,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dedup.likeness import TextLikeness
 from dedup.nodes import part_of, row_of
-from pipelines.deduplication.candidates import (
-    compare_across_groups,
-    compare_within_group,
-    find_candidates,
-    send_bands,
-)
-from pipelines.deduplication.exact import (
-    find_same_contents,
-    find_same_urls,
-    send_contents,
-    send_urls,
-)
 from pipelines.deduplication.job import (
-    RULES,
     SIZES,
-    Job,
+    STEPS,
     SignaturePart,
     Sizes,
     make_groups,
+    signature_part,
 )
-from pipelines.deduplication.stars import find_clusters
-from pipelines.deduplication.targets import (
-    answer_targets,
-    follow_targets,
-    send_targets,
-    write_clusters,
-)
+from pipelines.deduplication.search import find_duplicates, groups_of_parts, make_job
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, run_step
+from pipelines.exchange import Exchange
 from pipelines.part import PartWriter, marker_path
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DUPLICATES as STAGE
 from pipelines.run_directory import RunDirectory
+from pipelines.signatures import check_parameters, hasher_of
+from schemas.errors import UsageError
 from schemas.recipe import Dedup
 from schemas.verdict import Drop
+
+RULES = dict(zip(STEPS, ("dedup.url", "dedup.exact", "dedup.near"), strict=True))
 
 VERDICT_SCHEMA = pa.schema(
     [
@@ -87,19 +74,20 @@ def run_duplicates(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Size
     if all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
         return
     dedup = plan.recipe.dedup
-    groups = () if dedup is None else make_groups(run, plan, dedup, sizes)
+    groups = () if dedup is None else make_groups(_signature_parts(run, plan, dedup), sizes)
     if dedup is not None and groups:
-        find_duplicates(engine, run, dedup, groups, sizes)
-        groups_of: dict[str, list[int]] = {}
-        for number, group in enumerate(groups):
-            for part in group:
-                if part.of_this_run:
-                    groups_of.setdefault(part.name, []).append(number)
+        asked = {"urls": dedup.urls, "exact": dedup.exact, "clusters": dedup.near}
+        likeness = TextLikeness(hasher_of(dedup), dedup.min_similarity)
+        steps = tuple(step for step in STEPS if asked[step])
+        find_duplicates(engine, make_job(run, STAGE, steps, likeness, groups, sizes))
+        groups_of = groups_of_parts(groups)
         tasks = [
             replace(
                 t,
                 payload=replace(
-                    t.payload, groups=len(groups), of_groups=tuple(groups_of.get(t.name, ()))
+                    t.payload,
+                    groups=len(groups),
+                    of_groups=groups_of.get(t.payload.part.number, ()),
                 ),
             )
             for t in tasks
@@ -118,56 +106,27 @@ class VerdictTask:
     """The groups that hold documents of the part, of so many."""
 
 
-def find_duplicates(
-    engine: Engine,
-    run: RunDirectory,
-    dedup: Dedup,
-    groups: tuple[tuple[SignaturePart, ...], ...],
-    sizes: Sizes,
-) -> None:
-    documents = sum(part.documents for group in groups for part in group)
-
-    def count(rows: int) -> int:
-        return max(1, -(-rows // sizes.partition_rows))
-
-    job = Job(
-        run=run,
-        dedup=dedup,
-        groups=groups,
-        partitions={
-            "documents": count(documents),
-            "bands": count(documents * dedup.bands),
-            "edges": count(documents * 2),
-        },
-    )
-
-    def step(exchange: Exchange, tasks: list[Task], make: Callable[[Job, Task], None]) -> None:
-        run_step(engine, exchange, tasks, job, make)
-
-    if dedup.urls:
-        step(job.by_partition("send-urls", "documents"), job.group_tasks(), send_urls)
-        step(job.by_group("urls"), job.partition_tasks("documents"), find_same_urls)
-    if dedup.exact:
-        step(job.by_partition("send-exact", "documents"), job.group_tasks(), send_contents)
-        step(job.by_group("exact"), job.partition_tasks("documents"), find_same_contents)
-    rounds = candidates = 0
-    if dedup.near:
-        step(job.by_partition("send-bands", "bands"), job.group_tasks(), send_bands)
-        step(job.by_group("bands"), job.partition_tasks("bands"), find_candidates)
-        candidates = job.by_group("bands").rows()
-        step(job.by_group("compare"), job.group_tasks(), compare_within_group)
-        edges = job.by_partition("edges-00", "edges")
-        far = [replace(t, name=f"far-{t.name}") for t in job.group_tasks()]
-        step(edges, far, compare_across_groups)
-        rounds = find_clusters(job, step)
-    step(job.by_group("targets-00"), job.group_tasks(), send_targets)
-    hop = 0
-    while job.by_group(f"targets-{hop:02d}").rows():
-        tasks = [replace(t, payload=(t.payload, hop)) for t in job.group_tasks()]
-        step(job.by_group(f"targets-{hop + 1:02d}"), tasks, follow_targets)
-        hop += 1
-    step(job.by_group("answers"), job.group_tasks(), answer_targets)
-    write_clusters(job, rounds, candidates)
+def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator[SignaturePart]:
+    for part in plan.parts:
+        yield signature_part(run, f"signatures/{part.name}.parquet", part.number, True)
+    number = len(plan.parts)
+    for root in dedup.against:
+        earlier = RunDirectory(root)
+        paths = earlier.list("signatures", suffix=".parquet")
+        if not paths:
+            raise UsageError(
+                f"dedup.against: {root} has no signatures. "
+                "Give the directory of a run whose recipe has a `dedup` section."
+            )
+        for path in paths:
+            problem = check_parameters(earlier, path, dedup)
+            if problem is not None:
+                raise UsageError(
+                    f"dedup.against: {root} can't be compared with: {problem}. "
+                    "Use the earlier run's parameters, or leave it out."
+                )
+            yield signature_part(earlier, path, number, False)
+            number += 1
 
 
 def make_verdicts(plan: RunPlan, part: PartWriter, task: VerdictTask) -> None:
@@ -207,7 +166,7 @@ def _dropped_of(run: RunDirectory, task: VerdictTask) -> dict[int, dict[str, Any
             mine = np.flatnonzero(part_of(low) == task.part.number)
             answers = batch.take(pa.array(mine)).drop_columns(["low"]).to_pylist()
             for row, answer in zip(row_of(low[mine]).tolist(), answers, strict=True):
-                found[row] = {**answer, "rule": RULES[answer["rule"]]}
+                found[row] = {**answer, "rule": RULES[STEPS[answer["rule"]]]}
     return found
 
 

@@ -3,18 +3,21 @@
 wanted (key, part) ┐
                    ├─group by key─▶ (part, verdict) ─group by part─▶ verdicts/images/SOURCE/part-N
 index (key, fate)  ┘
+
+A fate names the picture that an image shows: the key of the image that stands for all its copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engine import Engine, WorkList
+from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.part import PartWriter, marker_path
 from pipelines.plan import InputPart, RunPlan
@@ -31,6 +34,7 @@ VERDICT_SCHEMA = pa.schema(
         ("size", pa.int64()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("picture", pa.binary(16)),
     ]
 )
 _FATE_COLUMNS = ["key", "rule", "tar", "offset", "size", "width", "height"]
@@ -47,6 +51,8 @@ class Fate(NamedTuple):
     size: int
     width: int
     height: int
+    picture: bytes
+    """Key of the image that stands for what this one shows."""
 
 
 Mention = tuple[bytes, int | Fate]
@@ -113,9 +119,22 @@ class ReadFates(beam.DoFn):
     def process(self, buckets: WorkList[int]) -> Iterator[tuple[bytes, Fate]]:
         for bucket in buckets:
             with self._run.open(f"images/{bucket_name(bucket)}.parquet") as stream:
-                for row in pq.read_table(stream, columns=_FATE_COLUMNS).to_pylist():
-                    numbers = (row[n] or 0 for n in ("tar", "offset", "size", "width", "height"))
-                    yield row["key"], Fate(row["key"], row["rule"] or "", *numbers)
+                rows = pq.read_table(stream, columns=_FATE_COLUMNS).to_pylist()
+            copies = self._copies(bucket)
+            for row in rows:
+                key = row["key"]
+                copy = copies.get(key, {"rule": None, "kept_id": key.hex()})
+                rule = row["rule"] or copy["rule"] or ""
+                picture = key if rule else bytes.fromhex(copy["kept_id"])
+                numbers = (row[n] or 0 for n in ("tar", "offset", "size", "width", "height"))
+                yield key, Fate(key, rule, *numbers, picture)
+
+    def _copies(self, bucket: int) -> dict[bytes, dict[str, Any]]:
+        path = f"verdicts/{IMAGE_DUPLICATES}/{bucket_name(bucket)}.parquet"
+        if not self._run.exists(path):
+            return {}
+        with self._run.open(path) as stream:
+            return {row["key"]: row for row in pq.read_table(stream).to_pylist()}
 
 
 def send_back(group: tuple[bytes, Iterable[int | Fate]]) -> Iterator[tuple[int, Fate]]:

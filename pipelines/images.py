@@ -1,7 +1,7 @@
 """Stage `images`: resolve, decode, judge and store every distinct image once.
 
-A part is a WebDataset tar `images/part-N.tar` of what was kept, and an index of everything that was
-wanted, with the reason where it was dropped.
+A part is a WebDataset tar `images/part-N.tar` of what was kept, an index of everything that was
+wanted, with the reason where it was dropped, and what pictures that look the same are found by.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 
+from dedup.nodes import preference
+from dedup.pictures import is_comparable
 from filters.consent import header_rule
 from filters.image import blocked_phash_rule, blocked_rule, spread_rule
 from filters.record import classify_record
 from media.decoder import Decoder
 from media.fetch import Failure, Fetched
-from media.store import IMAGE_INDEX_SCHEMA, ImageTarWriter
+from media.store import FINGERPRINT_SCHEMA, IMAGE_INDEX_SCHEMA, SampleTarWriter
 from pipelines.fetched_images import Made, fetch_images
 from pipelines.image_plan import ARCHIVED, INLINE, bucket_name
 from pipelines.part import PartWriter
 from pipelines.plan import RunPlan
+from schemas.identity import content_key
 from schemas.page import Origin
 from schemas.recipe import Recipe
 from schemas.verdict import Drop
@@ -65,8 +68,9 @@ def make_images(plan: RunPlan, part: PartWriter, bucket: int) -> None:
     with part.run.open(f"references/plan/{name}.parquet") as stream:
         rows = pq.read_table(stream).to_pylist()
     index = part.rows(f"images/{name}.parquet", IMAGE_INDEX_SCHEMA)
+    fingerprints = part.rows(f"fingerprints/{name}.parquet", FINGERPRINT_SCHEMA)
     with ExitStack() as stack:
-        tar: ImageTarWriter | None = None
+        tar: SampleTarWriter | None = None
         for row, (entry, jpeg) in _make(plan, part, bucket, rows):
             part.came_in(EVERY_SOURCE, "image")
             if jpeg is None:
@@ -75,13 +79,33 @@ def make_images(plan: RunPlan, part: PartWriter, bucket: int) -> None:
             else:
                 if tar is None:
                     target = part.file(f"images/{name}.tar")
-                    tar = ImageTarWriter(stack.enter_context(target.open("wb")))
+                    tar = SampleTarWriter(stack.enter_context(target.open("wb")))
                     stack.callback(tar.close)
                 part.went_out(EVERY_SOURCE, "image")
                 meta = {"key": row["key"].hex(), "url": row["url"], "consent": entry["consent"]}
-                offset = tar.add(row["key"], jpeg, meta)
+                members = {"jpg": jpeg, "json": json.dumps(meta, sort_keys=True).encode()}
+                offset = tar.add(row["key"].hex(), members)
+                fingerprints.write(fingerprint_row(entry, entry.pop("thumbnail"), plan.recipe.seed))
                 entry.update(tar=bucket, offset=offset, size=len(jpeg))
-            index.write(entry)
+            index.write({name: entry.get(name) for name in IMAGE_INDEX_SCHEMA.names})
+
+
+def fingerprint_row(entry: dict[str, Any], thumbnail: bytes, seed: int) -> dict[str, Any]:
+    """A row of `FINGERPRINT_SCHEMA` for an entry of the image index."""
+    image_id = entry["key"].hex()
+    keyed = int.from_bytes(content_key(str(seed), "picture", image_id)[:8], "little")
+    high, low = preference(0.0, entry["original_width"] * entry["original_height"], keyed)
+    content = content_key("image", entry["sha256"])
+    return {
+        "id": image_id,
+        "url": entry["url"],
+        "high": high,
+        "low": low,
+        "content_key": int.from_bytes(content[:8], "little"),
+        "content_key_2": int.from_bytes(content[8:], "little"),
+        "comparable": is_comparable(thumbnail),
+        "signature": thumbnail,
+    }
 
 
 def _make(

@@ -7,15 +7,17 @@ cap and the halving come after every rule on images.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from filters.page import interspersed_rule
 from pipelines.part import PartWriter
+from pipelines.pictures import STAGE as PICTURES
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import purged_documents
+from pipelines.run_directory import RunDirectory
 from schemas.document import (
     DOCUMENT_SCHEMA,
     Document,
@@ -36,13 +38,14 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     """Apply the image verdicts to one documents part."""
     with part.run.open(f"verdicts/images/{task.name}.parquet") as stream:
         fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
+    pictured = _picture_verdicts(part.run, task.name)
     selected = part.rows(f"selected/{task.name}.parquet", DOCUMENT_SCHEMA)
     lines = 0
     per_document: Counter[str] = Counter()
-    for _, document in purged_documents(part.run, task.name):
+    for row, document in purged_documents(part.run, task.name):
         part.came_in(task.source, "document")
         part.came_in(task.source, "node", len(document.images))
-        outcome = _select(plan.recipe, part, document, fates)
+        outcome = _select(plan.recipe, part, document, fates, pictured.get(row, _NOTHING))
         if isinstance(outcome, Drop):
             part.drop(task.source, "document", document.id, document.url, outcome)
             continue
@@ -58,26 +61,60 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureVerdict:
+    """What stage `pictures` says of one document."""
+
+    furniture: frozenset[bytes] = frozenset()
+    """Keys of the pictures that too many documents show."""
+    kept_id: str | None = None
+    """Id of the document that is kept instead; None where this one is kept."""
+    kept_url: str = ""
+
+
+_NOTHING = PictureVerdict()
+
+
+def _picture_verdicts(run: RunDirectory, name: str) -> dict[int, PictureVerdict]:
+    path = f"verdicts/{PICTURES}/{name}.parquet"
+    if not run.exists(path):
+        return {}
+    with run.open(path) as stream:
+        return {
+            row["row"]: PictureVerdict(
+                furniture=frozenset(row["furniture"]),
+                kept_id=row["kept_id"],
+                kept_url=row["kept_url"] or "",
+            )
+            for row in pq.read_table(stream).to_pylist()
+        }
+
+
 def _select(
-    recipe: Recipe, part: PartWriter, document: Document, fates: dict[bytes, dict[str, Any]]
+    recipe: Recipe,
+    part: PartWriter,
+    document: Document,
+    fates: dict[bytes, dict[str, Any]],
+    pictured: PictureVerdict,
 ) -> Document | Drop:
     source = recipe.sources[document.source]
     if source.format == "text":
         return document
     kept: list[Segment] = []
-    count = 0
+    shown: list[bytes] = []
     for segment in document.segments:
         if not isinstance(segment, ImageSegment):
             kept.append(segment)
             continue
-        verdict = judge_reference(segment, fates[image_key(segment.url)], count, recipe.images)
+        fate = fates[image_key(segment.url)]
+        verdict = judge_reference(segment, fate, shown, pictured, recipe.images)
         if isinstance(verdict, Drop):
             part.drop(document.source, "node", document.id, segment.url, verdict)
         else:
-            count += 1
+            shown.append(fate["picture"])
             kept.append(verdict)
     selected = document.with_segments(kept)
-    dropped = judge_document(selected, recipe)
+    dropped = judge_document(selected, recipe, pictured)
     if dropped is not None:
         for image in selected.images:
             gone = Drop("node.document_dropped", dropped.rule)
@@ -87,25 +124,44 @@ def _select(
 
 
 def judge_reference(
-    image: ImageSegment, fate: dict[str, Any], kept_before: int, rules: Images
+    image: ImageSegment,
+    fate: dict[str, Any],
+    shown: list[bytes],
+    pictured: PictureVerdict,
+    rules: Images,
 ) -> ImageSegment | Drop:
-    """One image of a document: gone, over the cap, or kept with its place in images/."""
+    """One image of a document: gone, shown before, over the cap, or kept with its place in images/.
+
+    `shown` are the pictures of the document's images that were kept before it.
+    """
     if fate["rule"] is not None:
         return Drop("node.image_dropped", fate["rule"])
-    if kept_before >= rules.max_per_document:
-        return Drop("node.max_per_document", kept_before + 1, rules.max_per_document)
+    duplicates = rules.duplicates
+    if duplicates is not None:
+        if fate["picture"] in pictured.furniture:
+            return Drop("node.max_documents", fate["picture"].hex(), duplicates.max_documents or "")
+        if duplicates.repeated_in_document and fate["picture"] in shown:
+            return Drop("node.repeated_picture", fate["picture"].hex())
+    if len(shown) >= rules.max_per_document:
+        return Drop("node.max_per_document", len(shown) + 1, rules.max_per_document)
     stored = StoredImage(**{n: fate[n] for n in ("tar", "offset", "size", "width", "height")})
     return replace(image, stored=stored)
 
 
-def judge_document(document: Document, recipe: Recipe) -> Drop | None:
+def judge_document(document: Document, recipe: Recipe, pictured: PictureVerdict) -> Drop | None:
     """A document after its images were judged: it needs one, and half of those with one go.
+
+    One that shows what another shows goes before that.
 
     KOSMOS-1 section 3.1: "randomly discard half of the documents that only have one image". The
     choice is a keyed hash of the document's id.
     """
     if not document.images:
         return Drop("document.no_image", 0, 1)
+    if pictured.kept_id is not None:
+        return Drop(
+            "document.same_pictures", pictured.kept_url or pictured.kept_id, match=pictured.kept_id
+        )
     if recipe.sources[document.source].format == "pairs":
         return None
     verdict = interspersed_rule(document, recipe.filters.page)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.minhash import MinHasher
-from dedup.nodes import preference
+from dedup.nodes import capture_number, preference
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
@@ -41,7 +41,7 @@ def signature_schema(dedup: Dedup, row_format: str) -> pa.Schema:
 
     `high` and `low` are `dedup.nodes.preference`; `url_key` and `content_key` are 0 where the
     document has no URL or no text; `captured` is the date as a number (20240131235959) or 0;
-    `signature` holds 32-bit numbers in little-endian order, nothing but zeros where `has_words` is
+    `signature` holds 32-bit numbers in little-endian order, nothing but zeros where `comparable` is
     false.
     """
     return pa.schema(
@@ -54,7 +54,7 @@ def signature_schema(dedup: Dedup, row_format: str) -> pa.Schema:
             ("captured", pa.uint64()),
             ("content_key", pa.uint64()),
             ("content_key_2", pa.uint64()),
-            ("has_words", pa.bool_()),
+            ("comparable", pa.bool_()),
             ("signature", pa.binary(4 * dedup.bands * dedup.rows)),
         ],
         metadata={**signature_parameters(dedup), "format": row_format},
@@ -138,18 +138,12 @@ def _signature_row(
         "high": high,
         "low": low,
         "url_key": int.from_bytes(url_key[:8], "little"),
-        "captured": _as_number(row.date),
+        "captured": capture_number(row.date),
         "content_key": int.from_bytes(content[:8], "little"),
         "content_key_2": int.from_bytes(content[8:], "little"),
-        "has_words": bool(shingles.size),
+        "comparable": bool(shingles.size),
         "signature": signature.tobytes(),
     }
-
-
-def _as_number(date: str) -> int:
-    """`2024-01-31T23:59:59Z` as 20240131235959; 0 where there is no date."""
-    digits = "".join(c for c in date[:19] if c in "0123456789")
-    return int(digits.ljust(14, "0")) if digits else 0
 
 
 def check_parameters(run: RunDirectory, path: str, dedup: Dedup) -> str | None:

@@ -1,7 +1,8 @@
 """The stages of `build-shards`, in order, and what drives them.
 
     documents ▶ signatures ▶ duplicates ▶ repeats ▶ decontamination
-              ▶ image-plan ▶ images ▶ image-verdicts ▶ selection ▶ tokenizer ▶ shards
+              ▶ image-plan ▶ images ▶ image-duplicates ▶ image-verdicts ▶ pictures
+              ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
 and input and the summed counts, and is written after its conservation check. What is done
@@ -20,9 +21,11 @@ from pipelines import (
     decontamination,
     documents,
     duplicates,
+    image_duplicates,
     image_plan,
     image_verdicts,
     images,
+    pictures,
     repeats,
     selection,
     shards,
@@ -214,9 +217,19 @@ STAGES = (
     ),
     Stage(name=images.STAGE, part_names=_buckets, make=_make_images),
     Stage(
+        name=image_duplicates.STAGE,
+        part_names=lambda s: image_duplicates.compared_parts(s.run, s.plan),
+        make=lambda s: image_duplicates.run_image_duplicates(s.engine, s.run, s.plan),
+    ),
+    Stage(
         name=image_verdicts.STAGE,
         part_names=_input_parts,
         make=lambda s: image_verdicts.run_image_verdicts(s.engine, s.run, s.plan),
+    ),
+    Stage(
+        name=pictures.STAGE,
+        part_names=lambda s: [p.name for p in pictures.pictured_parts(s.plan)],
+        make=lambda s: pictures.run_pictures(s.engine, s.run, s.plan),
     ),
     Stage(name=selection.STAGE, part_names=_input_parts, make=_make_selection),
     Stage(name=tokenizer.STAGE, part_names=lambda _: ["model"], make=_make_tokenizer),

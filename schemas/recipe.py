@@ -666,8 +666,14 @@ class Decontamination(Section):
     """Benchmark items that documents must not hold."""
 
     benchmarks: tuple[str, ...] = Field(
+        (),
         description="Benchmark files (.jsonl, .parquet, compressed or not), or indexes made by "
         "`curate benchmark-index build`: paths or globs.",
+    )
+    images: tuple[str, ...] = Field(
+        (),
+        description="Benchmark images: folders, files or globs, or indexes made by `curate "
+        "benchmark-index build --images`. What shows the same picture is dropped.",
     )
     registry: str | None = Field(
         None,
@@ -699,6 +705,39 @@ class Decontamination(Section):
         10, ge=1, description="A document cut into more pieces is dropped (MT-NLG)."
     )
 
+    @model_validator(mode="after")
+    def _something_to_find(self) -> Decontamination:
+        if not self.benchmarks and not self.images:
+            raise ValueError("has neither `benchmarks` nor `images`. Name one, or leave it out")
+        return self
+
+
+class Pictures(Section):
+    """Images that show the same picture: re-encoded, resized or slightly cropped copies."""
+
+    near: bool = Field(
+        True, description="Find copies by what they show; false finds equal bytes alone."
+    )
+    repeated_in_document: bool = Field(
+        True, description="Of the same picture in a document keep the first (OBELICS)."
+    )
+    max_documents: int | None = Field(
+        None,
+        ge=1,
+        description="A picture that more documents show is furniture, and dropped from each "
+        "(OBELICS, OmniCorpus: 10).",
+    )
+    same_pictures: bool = Field(
+        True,
+        description="Of interleaved documents with the same set of pictures keep the latest "
+        "(OBELICS).",
+    )
+    pairs: Literal["caption", "picture"] | None = Field(
+        "caption",
+        description="Of pairs with the same picture and caption keep one (COYO-700M); `picture`: "
+        "of pairs with the same picture, whatever the caption.",
+    )
+
 
 class Images(Section):
     size: int = Field(224, ge=1, description="Shorter side of a stored image (KOSMOS-1: 224).")
@@ -707,6 +746,9 @@ class Images(Section):
     max_per_document: int = Field(5, ge=1, description="KOSMOS-1 section 3.1: 5.")
     single_image_keep: Ratio = Field(
         0.5, description="Share of documents with exactly one image to keep (KOSMOS-1: half)."
+    )
+    duplicates: Pictures | None = Field(
+        None, description="What to do about the same picture at several addresses; null: nothing."
     )
     fetch: Fetch = Fetch()
 

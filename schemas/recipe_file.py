@@ -75,7 +75,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     if recipe.dedup is not None:
         del data["dedup"]["against"]
     if recipe.decontamination is not None:
-        del data["decontamination"]["benchmarks"], data["decontamination"]["registry"]
+        for key in ("benchmarks", "images", "registry"):
+            del data["decontamination"][key]
     for key, _ in filter_files(recipe.filters):
         section, _, name = key.removeprefix("filters.").rpartition(".")
         place = data["filters"]

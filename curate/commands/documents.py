@@ -180,7 +180,13 @@ def benchmark_index() -> None:
 
 
 @benchmark_index.command("build", cls=ManyValues)
-@click.option("--benchmarks", multiple=True, required=True, metavar="FILE...")
+@click.option("--benchmarks", multiple=True, metavar="FILE...", help="Benchmark items.")
+@click.option(
+    "--images",
+    multiple=True,
+    metavar="FOLDER...",
+    help="Benchmark images, for an index of their own: folders, files or globs.",
+)
 @click.option(
     "--registry", metavar="FILE", help="YAML that maps fields of further benchmarks to texts."
 )
@@ -191,14 +197,34 @@ def benchmark_index() -> None:
     help="Where to write the .index file.",
 )
 @explained
-def benchmark_index_build(benchmarks: tuple[str, ...], registry: str | None, out: Path) -> None:
-    """Write an index of benchmark items, to ship or to use in their place."""
+def benchmark_index_build(
+    benchmarks: tuple[str, ...], images: tuple[str, ...], registry: str | None, out: Path
+) -> None:
+    """Write an index of benchmark items, or of benchmark images, to use in their place.
+
+    An index of items goes into a recipe's `decontamination.benchmarks`, one of images into
+    `decontamination.images`. It holds hashes and no text; of an image it holds 32 x 32 grey values.
+    """
     from decontamination.index import INDEX_SUFFIX, save_index
-    from pipelines.decontamination import index_of
-    from schemas.recipe import Decontamination
 
     if out.suffix != INDEX_SUFFIX:
         fail(f"--out must end in {INDEX_SUFFIX} (got {out})", 2)
+    if bool(benchmarks) == bool(images):
+        fail("give --benchmarks or --images, one of them: each makes an index of its own", 2)
+    if images:
+        from pyarrow import parquet
+
+        from pipelines.benchmark_images import image_fingerprints
+
+        table, unreadable = image_fingerprints(images)
+        parquet.write_table(table, out, use_dictionary=False)
+        click.echo(f"wrote {out}: {table.num_rows:,} images")
+        for path in unreadable:
+            click.echo(f"  no image: {path}")
+        return
+    from pipelines.decontamination import index_of
+    from schemas.recipe import Decontamination
+
     index = index_of(Decontamination(benchmarks=benchmarks, registry=registry))
     out.write_bytes(save_index(index))
     click.echo(

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from dedup.minhash import Signatures, similarity
+from dedup.likeness import SignatureBytes
 from dedup.nodes import (
     Columns,
     distinct_pairs,
@@ -25,12 +24,9 @@ from pipelines.deduplication.job import (
     SignaturePart,
     chosen,
     pair_up,
-    steps_before,
     turned,
 )
 from pipelines.exchange import Outbox, Task
-from pipelines.signatures import hasher_of
-from schemas.recipe import Dedup
 
 ALL_PAIRS_BELOW = 9
 """A bucket with fewer documents gives all its pairs, a larger one a star to its least document."""
@@ -38,38 +34,36 @@ _COMPARED_AT_ONCE = 1 << 15
 
 
 def send_bands(job: Job, task: Task) -> None:
-    """A row per band of every document with words to the partition of the band's key."""
+    """A row per key of every document that can be compared to the partition of the key."""
     exchange = job.by_partition("send-bands", "bands")
-    before = Dropped(job, task.payload, steps_before("clusters", job.dedup))
-    hasher = hasher_of(job.dedup)
+    before = Dropped(job, task.payload, job.steps_before("clusters"))
     with exchange.outbox(task.name) as outbox:
         for part in job.groups[task.payload]:
             format_key = np.uint64(part.format_key())
             for columns, signatures in _signatures(job, part):
-                rows = np.flatnonzero(columns["has_words"] & ~before.holds(columns["low"]))
-                keys = hasher.band_keys(signatures[rows]) ^ format_key
+                rows = np.flatnonzero(columns["comparable"] & ~before.holds(columns["low"]))
+                keys = job.likeness.keys(signatures[rows]) ^ format_key
                 bands = {
                     "key": keys.ravel(),
-                    "high": columns["high"][rows].repeat(job.dedup.bands),
-                    "low": columns["low"][rows].repeat(job.dedup.bands),
+                    "high": columns["high"][rows].repeat(job.likeness.keys_each),
+                    "low": columns["low"][rows].repeat(job.likeness.keys_each),
                 }
                 outbox.send(bands, job.partition_of(bands["key"], "bands"))
 
 
-def _signatures(job: Job, part: SignaturePart) -> Iterator[tuple[dict[str, Any], Signatures]]:
+def _signatures(job: Job, part: SignaturePart) -> Iterator[tuple[dict[str, Any], SignatureBytes]]:
     """The signatures of a part, some thousand at a time."""
-    columns = ["high", "low", "has_words", "signature"]
+    columns = ["high", "low", "comparable", "signature"]
     for first_row, batch in part.batches(columns, _COMPARED_AT_ONCE):
         numbers = {n: batch[n].to_numpy(zero_copy_only=False) for n in columns[:3]}
         high, low = place(numbers["high"], numbers["low"], part.number, part.of_this_run, first_row)
-        yield {**numbers, "high": high, "low": low}, _as_matrix(batch["signature"], job.dedup)
+        matrix = _as_matrix(batch["signature"], job.likeness.signature_bytes)
+        yield {**numbers, "high": high, "low": low}, matrix
 
 
-def _as_matrix(column: pa.Array, dedup: Dedup) -> Signatures:
-    size = dedup.bands * dedup.rows
-    buffer = column.buffers()[1]
+def _as_matrix(column: pa.Array, size: int) -> SignatureBytes:
     numbers = np.frombuffer(
-        buffer, "<u4", count=len(column) * size, offset=column.offset * size * 4
+        column.buffers()[1], np.uint8, count=len(column) * size, offset=column.offset * size
     )
     return numbers.reshape(len(column), size)
 
@@ -123,7 +117,7 @@ def compare_within_group(job: Job, task: Task) -> None:
                 signatures = within.of(pairs["low"])
                 here = groups == task.payload
                 others = within.of(pairs["other_low"][here])
-                enough = _similar(signatures[here], others, job.dedup)
+                enough = job.likeness.alike(signatures[here], others)
                 send_edges(job, edges, chosen(chosen(pairs, here), enough))
                 far = chosen({**pairs, "signature": signatures}, ~here)
                 compare.send(far, groups[~here])
@@ -138,7 +132,7 @@ def compare_across_groups(job: Job, task: Task) -> None:
         for chunk in job.by_group("compare").receive_numbers(task.payload):
             for rows in _slices(chunk):
                 others = within.of(rows["other_low"])
-                enough = _similar(rows.pop("signature"), others, job.dedup)
+                enough = job.likeness.alike(rows.pop("signature"), others)
                 send_edges(job, edges, chosen(rows, enough))
 
 
@@ -153,7 +147,7 @@ class _GroupSignatures:
     def __init__(self, job: Job, group: int) -> None:
         parts = job.groups[group]
         documents = sum(part.documents for part in parts)
-        self._all = np.empty((documents, job.dedup.bands * job.dedup.rows), np.uint32)
+        self._all = np.empty((documents, job.likeness.signature_bytes), np.uint8)
         self._firsts = np.array([part.first_locator for part in parts], np.uint64)
         self._starts = np.cumsum([0, *(part.documents for part in parts)])
         start = 0
@@ -162,17 +156,11 @@ class _GroupSignatures:
                 self._all[start : start + len(signatures)] = signatures
                 start += len(signatures)
 
-    def of(self, low: Hashes) -> Signatures:
+    def of(self, low: Hashes) -> SignatureBytes:
         places = locator(low)
         parts = np.searchsorted(self._firsts, places, side="right") - 1
         rows = (places - self._firsts[parts]).astype(np.int64)
         return self._all[self._starts[parts] + rows]
-
-
-def _similar(one: Signatures, other: Signatures, dedup: Dedup) -> npt.NDArray[np.bool_]:
-    if dedup.min_similarity is None:
-        return np.ones(len(one), np.bool_)
-    return similarity(one, other) >= dedup.min_similarity
 
 
 def send_edges(job: Job, outbox: Outbox, pairs: Columns) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dedup.nodes import Columns, is_of_this_run, least, locator
-from pipelines.deduplication.job import Dropped, Job, chosen, columns_of, pair_up, steps_before
+from pipelines.deduplication.job import Dropped, Job, chosen, columns_of, pair_up
 from pipelines.exchange import Outbox, Task
 
 
@@ -40,7 +40,7 @@ def find_same_urls(job: Job, task: Task) -> None:
 def send_contents(job: Job, task: Task) -> None:
     """Every document with text to the partition of the text's hash."""
     exchange = job.by_partition("send-exact", "documents")
-    before = Dropped(job, task.payload, steps_before("exact", job.dedup))
+    before = Dropped(job, task.payload, job.steps_before("exact"))
     with exchange.outbox(task.name) as outbox:
         for columns in columns_of(job, task.payload, ["content_key", "content_key_2"], before):
             rows = {

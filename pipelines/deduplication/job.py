@@ -11,21 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dedup.likeness import Likeness
 from dedup.nodes import MAX_PARTS, Columns, locator, place
 from dedup.words import Hashes, mix
 from pipelines.exchange import Exchange, Task
-from pipelines.plan import RunPlan
-from pipelines.purged import DUPLICATES as STAGE
 from pipelines.run_directory import RunDirectory
-from pipelines.signatures import check_parameters
 from schemas.errors import UsageError
 from schemas.identity import content_key
-from schemas.recipe import Dedup
 
-URL, EXACT, NEAR = "dedup.url", "dedup.exact", "dedup.near"
-RULES = (URL, EXACT, NEAR)
 STEPS = ("urls", "exact", "clusters")
-"""The step that finds what each rule drops, in order."""
+"""The steps that find duplicates, in order: a job does some of them."""
 PAIR = ("high", "low", "other_high", "other_low")
 
 
@@ -35,7 +30,7 @@ class SignaturePart:
 
     number: int
     run: RunDirectory
-    name: str
+    path: str
     of_this_run: bool
     documents: int
     first_row: int = 0
@@ -46,7 +41,7 @@ class SignaturePart:
 
     def batches(self, columns: list[str], size: int = 1 << 15) -> Iterator[tuple[int, pa.Table]]:
         """The rows of the range, some thousand at a time, each with the number of its first."""
-        with self.run.open(f"signatures/{self.name}.parquet") as stream:
+        with self.run.open(self.path) as stream:
             held = pq.ParquetFile(stream)
             counts = [held.metadata.row_group(g).num_rows for g in range(held.num_row_groups)]
             starts = np.cumsum([0, *counts])
@@ -67,7 +62,7 @@ class SignaturePart:
         return pa.Table.from_batches([batch for _, batch in self.batches(columns)])
 
     def format_key(self) -> int:
-        with self.run.open(f"signatures/{self.name}.parquet") as stream:
+        with self.run.open(self.path) as stream:
             found = pq.read_schema(stream).metadata[b"format"]
         return int.from_bytes(content_key("format", found)[:8], "little")
 
@@ -90,17 +85,23 @@ class Job:
     """What every task of every step is given."""
 
     run: RunDirectory
-    dedup: Dedup
+    stage: str
+    steps: tuple[str, ...]
+    """Of `STEPS` those to do."""
+    likeness: Likeness
     groups: tuple[tuple[SignaturePart, ...], ...]
     partitions: Mapping[str, int]
     """Number of partitions, by what is partitioned: `documents`, `bands` or `edges`."""
 
     def by_group(self, step: str) -> Exchange:
         """The exchange of a step that sends to groups."""
-        return Exchange(self.run, f"{STAGE}/{step}", len(self.groups))
+        return Exchange(self.run, f"{self.stage}/{step}", len(self.groups))
 
     def by_partition(self, step: str, of: str) -> Exchange:
-        return Exchange(self.run, f"{STAGE}/{step}", self.partitions[of])
+        return Exchange(self.run, f"{self.stage}/{step}", self.partitions[of])
+
+    def steps_before(self, step: str) -> list[str]:
+        return [s for s in STEPS[: STEPS.index(step)] if s in self.steps]
 
     def group_of(self, low: Hashes) -> npt.NDArray[np.int64]:
         """Number of the group that holds each document."""
@@ -123,11 +124,18 @@ class Job:
 
 
 def make_groups(
-    run: RunDirectory, plan: RunPlan, dedup: Dedup, sizes: Sizes
+    parts: Iterable[SignaturePart], sizes: Sizes
 ) -> tuple[tuple[SignaturePart, ...], ...]:
+    """Neighbouring parts, or ranges of large ones, in groups that a task can hold.
+
+    Raises:
+        UsageError: there are more parts than can be numbered.
+    """
     groups: list[list[SignaturePart]] = [[]]
     room = sizes.group_documents
-    for part in _signature_parts(run, plan, dedup):
+    for part in parts:
+        if part.number >= MAX_PARTS:
+            raise UsageError(f"de-duplication takes at most {MAX_PARTS:,} parts")
         for first_row in range(0, part.documents, sizes.group_documents):
             count = min(sizes.group_documents, part.documents - first_row)
             if room < count:
@@ -138,37 +146,11 @@ def make_groups(
     return tuple(tuple(group) for group in groups if group)
 
 
-def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator[SignaturePart]:
-    for part in plan.parts:
-        yield _signature_part(run, part.name, part.number, True)
-    number = len(plan.parts)
-    for root in dedup.against:
-        earlier = RunDirectory(root)
-        paths = earlier.list("signatures", suffix=".parquet")
-        if not paths:
-            raise UsageError(
-                f"dedup.against: {root} has no signatures. "
-                "Give the directory of a run whose recipe has a `dedup` section."
-            )
-        for path in paths:
-            problem = check_parameters(earlier, path, dedup)
-            if problem is not None:
-                raise UsageError(
-                    f"dedup.against: {root} can't be compared with: {problem}. "
-                    "Use the earlier run's parameters, or leave it out."
-                )
-            name = path.removeprefix("signatures/").removesuffix(".parquet")
-            yield _signature_part(earlier, name, number, False)
-            number += 1
-    if number > MAX_PARTS:
-        raise UsageError(f"de-duplication takes at most {MAX_PARTS:,} parts (got {number:,})")
-
-
-def _signature_part(run: RunDirectory, name: str, number: int, of_this_run: bool) -> SignaturePart:
-    with run.open(f"signatures/{name}.parquet") as stream:
+def signature_part(run: RunDirectory, path: str, number: int, of_this_run: bool) -> SignaturePart:
+    with run.open(path) as stream:
         documents = pq.read_metadata(stream).num_rows
     return SignaturePart(
-        number=number, run=run, name=name, of_this_run=of_this_run, documents=documents
+        number=number, run=run, path=path, of_this_run=of_this_run, documents=documents
     )
 
 
@@ -233,12 +215,3 @@ def pair_up(columns: Columns, others: Columns) -> Columns:
         "other_high": others["high"],
         "other_low": others["low"],
     }
-
-
-def steps_before(step: str, dedup: Dedup) -> list[str]:
-    switched_on = {"urls": dedup.urls, "exact": dedup.exact, "clusters": dedup.near}
-    return [s for s in STEPS[: STEPS.index(step)] if switched_on[s]]
-
-
-def all_steps(dedup: Dedup) -> list[str]:
-    return [*steps_before("clusters", dedup), *(["clusters"] if dedup.near else [])]

@@ -8,16 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from dedup.nodes import locator
-from pipelines.deduplication.job import Dropped, Job, all_steps, chosen
+from pipelines.deduplication.job import Dropped, Job, chosen
 from pipelines.exchange import Task
 
-CLUSTERS_PATH = "verdicts/duplicates/clusters.json"
 _LARGEST_CLUSTERS = 20
 
 
 def send_targets(job: Job, task: Task) -> None:
     """Every dropped document to the group of the one that it is dropped for."""
-    dropped = Dropped(job, task.payload, all_steps(job.dedup)).pairs
+    dropped = Dropped(job, task.payload, job.steps).pairs
     with job.by_group("targets-00").outbox(task.name) as outbox:
         outbox.send(dropped, job.group_of(dropped["other_low"]))
 
@@ -25,7 +24,7 @@ def send_targets(job: Job, task: Task) -> None:
 def follow_targets(job: Job, task: Task) -> None:
     """Where a document is dropped for one that is dropped itself: for which is that one?"""
     group, hop = task.payload
-    dropped = Dropped(job, group, all_steps(job.dedup))
+    dropped = Dropped(job, group, job.steps)
     with (
         job.by_group("resolved").outbox(f"{hop:02d}-{task.name}") as resolved,
         job.by_group(f"targets-{hop + 1:02d}").outbox(task.name) as forwarded,
@@ -81,6 +80,10 @@ def answer_targets(job: Job, task: Task) -> None:
         )
 
 
+def clusters_path(stage: str) -> str:
+    return f"verdicts/{stage}/clusters.json"
+
+
 def write_clusters(job: Job, rounds: int, candidates: int) -> None:
     facts = job.by_group("answers").facts()
     sizes: Counter[int] = Counter()
@@ -97,5 +100,5 @@ def write_clusters(job: Job, rounds: int, candidates: int) -> None:
                 for n, kept_id, url in largest[:_LARGEST_CLUSTERS]
             ],
         },
-        CLUSTERS_PATH,
+        clusters_path(job.stage),
     )

@@ -51,7 +51,7 @@ def test_the_demo_goes_all_the_way(demo: Path) -> None:
         "fetch.http_404",
         "image.min_side",
         "image.single_color",
-        "image.undecodable",
+        "image.truncated",
         "image.not_an_image",
     }
     index = [

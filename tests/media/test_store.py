@@ -4,14 +4,17 @@ import io
 import json
 import tarfile
 
-from media.store import ImageTarWriter
+from media.store import SampleTarWriter
 
 
 def test_members_are_where_their_offsets_say_and_the_bytes_repeat() -> None:
     def build() -> tuple[bytes, list[int]]:
         buffer = io.BytesIO()
-        tar = ImageTarWriter(buffer)
-        offsets = [tar.add(bytes([i]) * 16, b"jpeg %d" % i * 300, {"n": i}) for i in range(3)]
+        tar = SampleTarWriter(buffer)
+        offsets = [
+            tar.add(f"{i:032}", {"jpg": b"jpeg %d" % i * 300, "json": b'{"n": %d}' % i})
+            for i in range(3)
+        ]
         tar.close()
         return buffer.getvalue(), offsets
 
@@ -21,7 +24,7 @@ def test_members_are_where_their_offsets_say_and_the_bytes_repeat() -> None:
         assert data[offset : offset + 6] == b"jpeg %d" % i
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         names = tar.getnames()
-        assert names[:2] == ["00" * 16 + ".jpg", "00" * 16 + ".json"]
+        assert names[:2] == ["0" * 32 + ".jpg", "0" * 32 + ".json"]
         member = tar.extractfile(names[1])
         assert member is not None
         assert json.load(member) == {"n": 0}

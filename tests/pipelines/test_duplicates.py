@@ -17,7 +17,8 @@ from datasketch import MinHash, MinHashLSH
 
 from dedup.minhash import MinHasher
 from dedup.nodes import preference
-from pipelines import documents, duplicates, signatures
+from pipelines import documents, signatures
+from pipelines.deduplication import search
 from pipelines.deduplication.job import Sizes
 from pipelines.duplicates import run_duplicates
 from pipelines.engine import Engine
@@ -234,7 +235,7 @@ def test_a_killed_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             raise OSError("no space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(duplicates, "answer_targets", fail)
+            patch.setattr(search, "answer_targets", fail)
             with pytest.raises((OSError, RuntimeError), match="no space left"):
                 run_duplicates(engine, run, plan, SMALL)
         done = {p: Path(run.path(p)).stat().st_mtime_ns for p in run.list("exchange")}
@@ -256,7 +257,7 @@ def write_signatures(run: RunDirectory, name: str, dedup: Dedup, rows: Iterable[
         table.append(
             {
                 "id": f"{number}", "url": "", "high": high, "low": low, "url_key": 0,
-                "captured": 0, "content_key": 0, "content_key_2": 0, "has_words": True,
+                "captured": 0, "content_key": 0, "content_key_2": 0, "comparable": True,
                 "signature": signature.astype("<u4").tobytes(),
             }
         )  # fmt: skip

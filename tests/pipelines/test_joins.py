@@ -18,7 +18,7 @@ from schemas.recipe_file import parse_recipe
 
 KEY = b"k" * 16
 URL = "http://h.test/i.png"
-FATE = Fate(KEY, "", 3, 512, 9, 224, 224)
+FATE = Fate(KEY, "", 3, 512, 9, 224, 224, KEY)
 
 
 def wanted(part: int, documents: int = 1) -> Reference:

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.selection import judge_document, judge_reference
+from pipelines import selection
+from pipelines.selection import PictureVerdict, judge_reference
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
 from schemas.page import Origin
-from schemas.recipe import Images, Recipe
+from schemas.recipe import Images, Pictures, Recipe
 from schemas.recipe_file import parse_recipe
 from schemas.verdict import Drop
 
-FATE = {"rule": None, "tar": 1, "offset": 512, "size": 9, "width": 224, "height": 224}
+PICTURE = b"p" * 16
+FATE = {
+    "rule": None, "tar": 1, "offset": 512, "size": 9, "width": 224, "height": 224,
+    "picture": PICTURE,
+}  # fmt: skip
+NOTHING = PictureVerdict()
+COPIES = Images(duplicates=Pictures(max_documents=10))
 IMAGE = ImageSegment(url="http://h/i.png")
 
 
@@ -35,21 +42,50 @@ def document(images: int, source: str = "web", identity: str = "d") -> Document:
     )
 
 
+def judge_document(document: Document, recipe: Recipe) -> Drop | None:
+    return selection.judge_document(document, recipe, NOTHING)
+
+
 def test_a_stored_image_gets_its_place() -> None:
-    kept = judge_reference(IMAGE, FATE, 4, Images())
+    kept = judge_reference(IMAGE, FATE, [b"other"] * 4, NOTHING, Images())
     assert isinstance(kept, ImageSegment)
     assert kept.stored == StoredImage(tar=1, offset=512, size=9, width=224, height=224)
 
 
 @pytest.mark.parametrize(
-    ("fate", "before", "expected"),
+    ("fate", "shown", "pictured", "rules", "expected"),
     [
-        ({**FATE, "rule": "image.min_side"}, 0, Drop("node.image_dropped", "image.min_side")),
-        (FATE, 5, Drop("node.max_per_document", 6, 5)),
+        (
+            {**FATE, "rule": "image.min_side"}, [], NOTHING, Images(),
+            Drop("node.image_dropped", "image.min_side"),
+        ),
+        (FATE, [b"other"] * 5, NOTHING, Images(), Drop("node.max_per_document", 6, 5)),
+        (FATE, [PICTURE], NOTHING, COPIES, Drop("node.repeated_picture", PICTURE.hex())),
+        (
+            FATE, [], PictureVerdict(furniture=frozenset({PICTURE})), COPIES,
+            Drop("node.max_documents", PICTURE.hex(), 10),
+        ),
     ],
-)
-def test_references_that_go(fate: dict[str, object], before: int, expected: Drop) -> None:
-    assert judge_reference(IMAGE, fate, before, Images()) == expected
+)  # fmt: skip
+def test_references_that_go(
+    fate: dict[str, object],
+    shown: list[bytes],
+    pictured: PictureVerdict,
+    rules: Images,
+    expected: Drop,
+) -> None:
+    assert judge_reference(IMAGE, fate, shown, pictured, rules) == expected
+
+
+def test_the_same_picture_may_stay_where_the_recipe_says_so() -> None:
+    kept = judge_reference(IMAGE, FATE, [PICTURE], NOTHING, Images())
+    assert isinstance(kept, ImageSegment)
+
+
+def test_a_document_that_shows_what_another_shows_goes() -> None:
+    pictured = PictureVerdict(kept_id="k", kept_url="http://h/kept")
+    verdict = selection.judge_document(document(2), recipe(), pictured)
+    assert verdict == Drop("document.same_pictures", "http://h/kept", match="k")
 
 
 def test_documents_without_an_image_go_and_those_with_two_stay() -> None:

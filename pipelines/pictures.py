@@ -1,0 +1,287 @@
+"""Stage `pictures`: documents that show the same pictures, and pictures that too many show.
+
+    documents ──send──▶ pictures of each ──count──▶ furniture ─┐
+                                                               ▼
+                       sets of pictures (and captions) ◀──send─┘
+                              │
+                              └─least─▶ documents kept for others ─ask─▶ their ids
+    verdicts/pictures/SOURCE/part-N.parquet ◀──────────────────────────────────┘
+
+Only images that passed every rule on images count, and documents of a format among themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dedup.nodes import capture_number, least, locator, part_of, place_rows, preference, row_of
+from dedup.words import mix
+from pipelines.deduplication.job import SIZES, Sizes, chosen
+from pipelines.engine import Engine
+from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, run_step
+from pipelines.part import PartWriter, marker_path
+from pipelines.parts import PartTask, run_parts
+from pipelines.plan import InputPart, RunPlan
+from pipelines.purged import DECONTAMINATION, purged_documents
+from pipelines.run_directory import RunDirectory
+from schemas.document import Document
+from schemas.identity import content_key, image_key
+from schemas.recipe import Pictures, Recipe
+
+STAGE = "pictures"
+
+VERDICT_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("furniture", pa.list_(pa.binary(16))),
+        ("kept_id", pa.string()),
+        ("kept_url", pa.string()),
+    ]
+)
+"""A row per document that shows furniture, or what another document shows; `row` counts the rows of
+its documents file; `kept_id` is null where the document itself is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    run: RunDirectory
+    recipe: Recipe
+    rules: Pictures
+    parts: tuple[InputPart, ...]
+    partitions: int
+
+    def by_partition(self, step: str) -> Exchange:
+        return Exchange(self.run, f"{STAGE}/{step}", self.partitions)
+
+    def by_part(self, step: str) -> Exchange:
+        return Exchange(self.run, f"{STAGE}/{step}", len(self.parts))
+
+
+def pictured_parts(plan: RunPlan) -> list[InputPart]:
+    """The parts whose documents have pictures; none where the recipe does not ask for the stage."""
+    if plan.recipe.images.duplicates is None:
+        return []
+    return [p for p in plan.parts if plan.recipe.sources[p.source].format != "text"]
+
+
+def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes = SIZES) -> None:
+    """Make the stage."""
+    rules = plan.recipe.images.duplicates
+    parts = pictured_parts(plan)
+    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
+    if rules is None or all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
+        return
+    markers = (run.read_json(marker_path(DECONTAMINATION, p.name)) for p in parts)
+    wanted = sum(marker["images_wanted"] for marker in markers)
+    partitions = max(1, -(-wanted // sizes.partition_rows))
+    job = _Job(run=run, recipe=plan.recipe, rules=rules, parts=plan.parts, partitions=partitions)
+    of_parts = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]
+    of_partitions = [Task(name=f"{n:05d}", cost=1, payload=n) for n in range(partitions)]
+    if rules.max_documents is not None:
+        run_step(engine, job.by_partition("shown"), of_parts, job, send_pictures)
+        run_step(engine, job.by_part("furniture"), of_partitions, job, find_furniture)
+    run_step(engine, job.by_partition("sets"), of_parts, job, send_sets)
+    run_step(engine, job.by_part("same"), of_partitions, job, find_same_sets)
+    run_step(engine, job.by_part("asked"), of_parts, job, ask_for_kept)
+    run_step(engine, job.by_part("answers"), of_parts, job, answer_for_kept)
+    run_parts(engine, run, plan, STAGE, tasks, make_verdicts)
+    run.remove(f"exchange/{STAGE}")
+
+
+def shown_pictures(document: Document, fates: dict[bytes, dict[str, Any]]) -> list[bytes]:
+    """Keys of the pictures of a document's living images, in order, with repeats."""
+    shown = (fates[image_key(image.url)] for image in document.images)
+    return [fate["picture"] for fate in shown if fate["rule"] is None]
+
+
+def _documents(
+    run: RunDirectory, part: InputPart
+) -> Iterator[tuple[int, Document, dict[bytes, None]]]:
+    """The documents of a part, each with its row and its different pictures in order."""
+    with run.open(f"verdicts/images/{part.name}.parquet") as stream:
+        fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
+    for row, document in purged_documents(run, part.name):
+        yield row, document, dict.fromkeys(shown_pictures(document, fates))
+
+
+class _Rows:
+    """Rows gathered until there are enough to send."""
+
+    def __init__(self, outbox: Outbox, partitions: int, part: int) -> None:
+        self._outbox = outbox
+        self._partitions = partitions
+        self._part = part
+        self._columns: dict[str, list[int]] = {}
+        self._places: list[tuple[int, int, int]] = []
+
+    def add(self, row: int, number: tuple[int, int], **columns: int) -> None:
+        self._places.append((row, *number))
+        for name, value in columns.items():
+            self._columns.setdefault(name, []).append(value)
+        if len(self._places) >= CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._places:
+            return
+        rows, high, low = (np.array(c, np.uint64) for c in zip(*self._places, strict=True))
+        high, low = place_rows(high, low, self._part, True, rows)
+        columns = {name: np.array(values, np.uint64) for name, values in self._columns.items()}
+        to = (mix(columns["key"]) % np.uint64(self._partitions)).astype(np.int64)
+        self._outbox.send({**columns, "high": high, "low": low}, to)
+        self._places.clear()
+        self._columns.clear()
+
+
+def send_pictures(job: _Job, task: Task) -> None:
+    """Every different picture of every document to the partition of its key."""
+    part: InputPart = task.payload
+    row_format = job.recipe.sources[part.source].format
+    with job.by_partition("shown").outbox(task.name) as outbox:
+        rows = _Rows(outbox, job.partitions, part.number)
+        for row, _, pictures in _documents(job.run, part):
+            for key in pictures:
+                rows.add(row, (0, 0), key=_number(key, row_format))
+        rows.flush()
+
+
+def find_furniture(job: _Job, task: Task) -> None:
+    """Pictures that too many documents show, to the parts of these."""
+    most = job.rules.max_documents
+    assert most is not None
+    received = job.by_partition("shown")
+    first = least("key", ("high", "low"), received.receive_numbers(task.payload))
+    with job.by_part("furniture").outbox(task.name) as outbox:
+        for chunk in received.receive_numbers(task.payload):
+            rows = chosen(chunk, first.counts[first.index(chunk["key"])] > most)
+            columns = {"row": row_of(rows["low"]), "key": rows["key"]}
+            outbox.send(columns, part_of(rows["low"]))
+
+
+def _furniture_of(job: _Job, part: InputPart) -> dict[int, set[int]]:
+    """The pictures, as `_number` has them, that a part's documents lose, by row."""
+    found: dict[int, set[int]] = {}
+    for chunk in job.by_part("furniture").receive_numbers(part.number):
+        for row, key in zip(chunk["row"].tolist(), chunk["key"].tolist(), strict=True):
+            found.setdefault(row, set()).add(key)
+    return found
+
+
+def send_sets(job: _Job, task: Task) -> None:
+    """Every document with pictures to the partition of what it shows."""
+    part: InputPart = task.payload
+    row_format = job.recipe.sources[part.source].format
+    furniture = _furniture_of(job, part)
+    with job.by_partition("sets").outbox(task.name) as outbox:
+        rows = _Rows(outbox, job.partitions, part.number)
+        for row, document, pictures in _documents(job.run, part):
+            lost = furniture.get(row, set())
+            kept = sorted(key for key in pictures if _number(key, row_format) not in lost)
+            told = _what_it_shows(job.rules, row_format, kept, document)
+            if told is None:
+                continue
+            keyed = content_key(str(job.recipe.seed), "pictures", document.id)
+            number = preference(0.0, len(document.text), int.from_bytes(keyed[:8], "little"))
+            rows.add(
+                row,
+                number,
+                key=int.from_bytes(told[:8], "little"),
+                key_2=int.from_bytes(told[8:], "little"),
+                later=(1 << 63) - 1 - capture_number(document.date),
+            )
+        rows.flush()
+
+
+def _what_it_shows(
+    rules: Pictures, row_format: str, pictures: list[bytes], document: Document
+) -> bytes | None:
+    """A hash that is equal for documents of which one is kept; None for one that stays."""
+    if not pictures:
+        return None
+    if row_format != "pairs":
+        return content_key("pictures", *pictures) if rules.same_pictures else None
+    if rules.pairs is None:
+        return None
+    caption = document.text.casefold() if rules.pairs == "caption" else ""
+    return content_key("pair", *pictures, caption)
+
+
+def find_same_sets(job: _Job, task: Task) -> None:
+    """Documents that show what another shows, with the other, to their parts.
+
+    The latest capture is kept, then the longest text, then the lowest keyed hash.
+    """
+    received = job.by_partition("sets")
+    order = ("key_2", "later", "high", "low")
+    first = least("key", order, received.receive_numbers(task.payload))
+    with job.by_part("same").outbox(task.name) as outbox:
+        for chunk in received.receive_numbers(task.payload):
+            kept = chosen(first.rows, first.index(chunk["key"]))
+            lost = (chunk["key_2"] == kept["key_2"]) & (
+                locator(chunk["low"]) != locator(kept["low"])
+            )
+            rows = {"row": row_of(chunk["low"][lost]), "kept": locator(kept["low"][lost])}
+            outbox.send(rows, part_of(chunk["low"][lost]))
+
+
+def ask_for_kept(job: _Job, task: Task) -> None:
+    """Each document that goes to the part of the one that is kept."""
+    part: InputPart = task.payload
+    with job.by_part("asked").outbox(task.name) as outbox:
+        for chunk in job.by_part("same").receive_numbers(part.number):
+            asker = np.full(chunk["row"].size, part.number, np.int64)
+            rows = {"part": asker, "row": chunk["row"], "kept_row": row_of(chunk["kept"])}
+            outbox.send(rows, part_of(chunk["kept"]))
+
+
+def answer_for_kept(job: _Job, task: Task) -> None:
+    """Id and address of each kept document to the part of the one that goes."""
+    part: InputPart = task.payload
+    with job.by_part("answers").outbox(task.name) as outbox:
+        asked = job.by_part("asked").receive_all(part.number)
+        if asked is None:
+            return
+        with job.run.open(f"documents/{part.name}.parquet") as stream:
+            table = pq.read_table(stream, columns=["id", "url"])
+        kept = table.take(pa.array(asked["kept_row"]))
+        columns = {
+            "row": asked["row"],
+            "kept_id": kept["id"].combine_chunks(),
+            "kept_url": kept["url"].combine_chunks(),
+        }
+        outbox.send(columns, asked["part"])
+
+
+def make_verdicts(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
+    """Write which pictures and which documents of one part go."""
+    rules = plan.recipe.images.duplicates
+    assert rules is not None
+    job = _Job(run=part.run, recipe=plan.recipe, rules=rules, parts=plan.parts, partitions=1)
+    row_format = plan.recipe.sources[task.source].format
+    furniture = _furniture_of(job, task)
+    kept: dict[int, dict[str, Any]] = {}
+    for batch in job.by_part("answers").receive(task.number):
+        kept.update((row["row"], row) for row in batch.to_pylist())
+    verdicts = part.rows(f"verdicts/{STAGE}/{task.name}.parquet", VERDICT_SCHEMA)
+    for row, _, pictures in _documents(part.run, task):
+        lost = furniture.get(row, set())
+        if lost or row in kept:
+            verdicts.write(
+                {
+                    "row": row,
+                    "furniture": [k for k in pictures if _number(k, row_format) in lost],
+                    "kept_id": kept[row]["kept_id"] if row in kept else None,
+                    "kept_url": kept[row]["kept_url"] if row in kept else None,
+                }
+            )
+
+
+def _number(picture: bytes, row_format: str) -> int:
+    """A picture as documents of one format show it: those of others don't count with them."""
+    return int.from_bytes(content_key(row_format, picture)[:8], "little")
