@@ -21,6 +21,7 @@ from pipelines.benchmark_images import benchmark_image_files
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.plan import RunPlan, plan_parts
+from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
@@ -64,8 +65,12 @@ def build_shards(
     until: str | None = None,
     processes: list[Process] | None = None,
     beam_options: Sequence[str] = (),
+    retry_images: bool = False,
 ) -> list[dict[str, Any]]:
     """Run the stages that are not done yet; the success records of all that are done at the end.
+
+    With `retry_images` the images of an earlier call that failed to come, and might come this time,
+    are fetched first.
 
     Raises:
         CurateError: a package that the recipe needs is missing.
@@ -84,6 +89,8 @@ def build_shards(
         input_fingerprint = _fingerprint_inputs(plan)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
+        if retry_images:
+            reopen_images(run, plan)
         records: list[dict[str, Any]] = []
         if not run.exists("run.json"):
             # Before the first part: a run killed early must be known for what it is, too.

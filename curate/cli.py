@@ -7,7 +7,7 @@ import logging
 import click
 
 from curate import __version__
-from curate.commands import documents, models, recipes, runs
+from curate.commands import documents, models, pairs, recipes, runs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -19,6 +19,7 @@ def main(verbose: bool) -> None:
     \b
     curate demo                          the whole thing on a small web of its own
     curate build-shards kosmos1 --input 'crawl/*.warc.gz' --out OUT
+    curate fetch-pairs TABLE --out DIR   image-caption pairs of LAION, COYO, CC3M, ...
     curate dedup --input DOCS --out DIR  drop near-duplicates of any JSON lines or Parquet
     curate decontaminate --benchmarks FILES --input DOCS --out DIR
     curate stats OUT                     what came in, what was dropped, what came out
@@ -36,6 +37,7 @@ for command in (
     runs.why,
     runs.inspect,
     runs.extract,
+    pairs.fetch_pairs,
     documents.dedup,
     documents.decontaminate,
     documents.benchmark_index,

@@ -18,7 +18,11 @@ class BlockedAddressError(Exception):
 
 
 class UnresolvableHostError(Exception):
-    """The host's name has no address."""
+    """The host's name has no address; `is_temporary` when the look-up itself failed."""
+
+    def __init__(self, message: str, is_temporary: bool = False) -> None:
+        super().__init__(message)
+        self.is_temporary = is_temporary
 
 
 def is_public(address: str) -> bool:
@@ -60,7 +64,7 @@ class GuardedResolver:
             self._found[host, port] = asyncio.create_task(_look_up(host, port))
         addresses = await asyncio.shield(self._found[host, port])
         if isinstance(addresses, UnresolvableHostError):
-            raise UnresolvableHostError(str(addresses))
+            raise UnresolvableHostError(str(addresses), addresses.is_temporary)
         if host in self._allowed or f"{host}:{port}" in self._allowed:
             return addresses
         usable = [a for a in addresses if is_public(a)]
@@ -74,5 +78,6 @@ async def _look_up(host: str, port: int) -> list[str] | UnresolvableHostError:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except _LOOKUP_ERRORS as error:
-        return UnresolvableHostError(f"{host}: {error}")
+        again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        return UnresolvableHostError(f"{host}: {error}", again)
     return list(dict.fromkeys(str(item[4][0]).split("%")[0] for item in found))

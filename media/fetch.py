@@ -1,8 +1,8 @@
 """The safe fetcher: the one way to the network.
 
-    URL ──robots.txt──▶ connection (guarded address) ──▶ headers (consent) ──▶ body (limits)
-             ▲                                                │
-             └──────────────── redirect ──────────────────────┘
+    URL ──robots.txt, TDM file──▶ connection (guarded) ──▶ headers (consent) ──▶ body (limits)
+                 ▲                                               │
+                 └────────────────── redirect ───────────────────┘
 
 Every outcome is typed: the bytes, or a `Failure` whose rule goes to the ledger.
 """
@@ -22,6 +22,8 @@ from urllib.parse import urljoin, urlsplit
 from protego import Protego
 
 from filters.consent import header_rule
+from filters.tdm_file import PATH as TDM_PATH
+from filters.tdm_file import TdmFile, parse_tdm_file
 from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
 from media.transport import Response, Transport, TransportError
 from schemas.address import wire_address
@@ -30,8 +32,8 @@ from schemas.verdict import Drop
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_ROBOTS_BYTES = 512 << 10
-_MAX_ROBOTS_REDIRECTS = 5
+_MAX_POLICY_BYTES = 512 << 10
+_MAX_POLICY_REDIRECTS = 5
 _MAX_RETRY_AFTER_SECONDS = 60.0
 
 
@@ -54,6 +56,9 @@ class Failure:
 
     drop: Drop
     retryable: bool
+    """Whether another try can succeed now, or in a later run."""
+    only_later: bool = False
+    """No other try in this run: the host was given up on."""
     retry_after: float = 0.0
     consent: dict[str, str] = field(default_factory=dict)
 
@@ -92,6 +97,7 @@ class SafeFetcher:
         self._in_flight = asyncio.Semaphore(rules.connections)
         self._hosts: dict[str, _Host] = {}
         self._robots: dict[str, asyncio.Task[Protego | Failure]] = {}
+        self._tdm_files: dict[str, asyncio.Task[TdmFile]] = {}
 
     async def __aenter__(self) -> SafeFetcher:
         rules = self._rules
@@ -107,7 +113,7 @@ class SafeFetcher:
         pause = self._rules.retry_seconds
         for attempt in range(self._rules.retries + 1):
             outcome = await self._follow(url)
-            if isinstance(outcome, Fetched) or not outcome.retryable:
+            if isinstance(outcome, Fetched) or not outcome.retryable or outcome.only_later:
                 return outcome
             if attempt < self._rules.retries:
                 await asyncio.sleep(max(pause, outcome.retry_after))
@@ -123,6 +129,10 @@ class SafeFetcher:
             consent: dict[str, str] = {}
             if self._rules.honour_robots_txt:
                 refusal = await self._robots_refusal(url, consent)
+                if refusal is not None:
+                    return refusal
+            if self._rules.honour_tdm_reservation:
+                refusal = await self._tdm_refusal(url, consent)
                 if refusal is not None:
                     return refusal
             outcome = await self._get(url, self._rules.max_bytes, consent)
@@ -150,7 +160,7 @@ class SafeFetcher:
                 return None
             if rule.startswith("fetch.http_5"):
                 answer = replace(answer, drop=Drop("consent.robots_unreachable", rule))
-            return replace(answer, retryable=False, consent=consent)
+            return replace(answer, only_later=True, consent=consent)
         if answer.can_fetch(url, self._rules.robots_token):
             consent["robots"] = "allowed"
             return None
@@ -162,15 +172,36 @@ class SafeFetcher:
         )
 
     async def _load_robots(self, origin: str) -> Protego | Failure:
-        url = f"{origin}/robots.txt"
-        for _ in range(_MAX_ROBOTS_REDIRECTS + 1):
-            outcome = await self._get(url, _MAX_ROBOTS_BYTES, None)
+        outcome = await self._load_policy(f"{origin}/robots.txt")
+        return outcome if isinstance(outcome, Failure) else Protego.parse(outcome)
+
+    async def _tdm_refusal(self, url: str, consent: dict[str, str]) -> Failure | None:
+        """A host that has no such file, or does not answer, reserves nothing by it."""
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self._tdm_files:
+            self._tdm_files[origin] = asyncio.create_task(self._load_tdm_file(origin))
+        rules = await self._tdm_files[origin]
+        if not rules.reserves(parts.path or "/"):
+            return None
+        consent["tdm_file"] = "reserved"
+        drop = Drop("consent.tdm_reservation", TDM_PATH)
+        return Failure(drop=drop, retryable=False, consent=consent)
+
+    async def _load_tdm_file(self, origin: str) -> TdmFile:
+        outcome = await self._load_policy(f"{origin}{TDM_PATH}")
+        return TdmFile() if isinstance(outcome, Failure) else parse_tdm_file(outcome)
+
+    async def _load_policy(self, url: str) -> str | Failure:
+        """A host's robots.txt or the like as text."""
+        for _ in range(_MAX_POLICY_REDIRECTS + 1):
+            outcome = await self._get(url, _MAX_POLICY_BYTES, None)
             if isinstance(outcome, Fetched):
-                return Protego.parse(outcome.body.decode("utf-8", "replace"))
+                return outcome.body.decode("utf-8", "replace")
             if isinstance(outcome, Failure):
                 return outcome
             url = urljoin(url, outcome)
-        return _failure("fetch.redirects", f">{_MAX_ROBOTS_REDIRECTS}", _MAX_ROBOTS_REDIRECTS)
+        return _failure("fetch.redirects", f">{_MAX_POLICY_REDIRECTS}", _MAX_POLICY_REDIRECTS)
 
     async def _get(
         self, url: str, max_bytes: int, consent: dict[str, str] | None
@@ -195,7 +226,8 @@ class SafeFetcher:
         except TimeoutError:
             return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
         except UnresolvableHostError as error:
-            return _failure("fetch.dns", str(error))
+            later = error.is_temporary
+            return replace(_failure("fetch.dns", str(error), retryable=later), only_later=later)
         except BlockedAddressError as error:
             return _failure("fetch.blocked_address", str(error))
         except TransportError as error:

@@ -43,6 +43,8 @@ from schemas.recipe import Filters, Source
 from schemas.verdict import KEEP, Drop, Verdict
 from sources.archive import read_archive
 from sources.corpus import RejectedRow, read_corpus
+from sources.img2dataset import KIND as IMPORTED
+from sources.img2dataset import read_img2dataset
 from sources.pair_tables import read_pair_table
 
 STAGE = "documents"
@@ -68,6 +70,8 @@ def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
         made.take_archive()
     elif source.is_pair_table:
         made.take_pair_table()
+    elif source.kind == IMPORTED:
+        made.take_imported_pairs()
     else:
         made.take_corpus()
     part.facts["lines"] = made.lines
@@ -121,15 +125,42 @@ class _DocumentsPart:
                 self.part.drop(name, "record", record_id, "", item.drop)
                 continue
             self.part.went_out(name, "record")
-            self.part.came_in(name, "document")
-            self.part.came_in(name, "node")
-            verdict = self.judge_pair(item)
-            if isinstance(verdict, Drop):
-                self.part.drop(name, "document", item.id, item.url, verdict)
-                self.drop_nodes(item, verdict.rule)
-            else:
-                self.part.went_out(name, "document")
-                self.keep(item)
+            self.take_pair(item)
+
+    def take_imported_pairs(self) -> None:
+        """Pairs whose images came with them."""
+        name = self.task.source
+        for item in read_img2dataset(self.task.path, self.task.file_name, name):
+            self.part.came_in(name, "record")
+            if isinstance(item, RejectedRow):
+                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
+                self.part.drop(name, "record", record_id, "", item.drop)
+                continue
+            self.part.went_out(name, "record")
+            if not self.take_pair(item.document):
+                continue
+            (image,) = item.document.images
+            held = {"key": image_key(image.url), "url": image.url}
+            if item.data is None:
+                place = {"offset": item.offset, "length": item.length}
+                self.available.write({**held, **place})
+            elif held["key"] not in self.inline_keys:
+                self.inline_keys.add(image_key(image.url))
+                self.inline.write({**held, "bytes": item.data})
+
+    def take_pair(self, pair: Document) -> bool:
+        """Judge a pair and keep it, if it stays."""
+        name = self.task.source
+        self.part.came_in(name, "document")
+        self.part.came_in(name, "node")
+        verdict = self.judge_pair(pair)
+        if isinstance(verdict, Drop):
+            self.part.drop(name, "document", pair.id, pair.url, verdict)
+            self.drop_nodes(pair, verdict.rule)
+            return False
+        self.part.went_out(name, "document")
+        self.keep(pair)
+        return True
 
     def judge_pair(self, pair: Document) -> Verdict:
         (image,) = pair.images

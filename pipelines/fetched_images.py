@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -123,6 +123,15 @@ def fetch_images(
     spool.flush()
     for index, made in spool.in_order():
         yield rows[index], made
+
+
+def spool_images(run: RunDirectory, part: str, images: Iterable[tuple[int, Made]]) -> None:
+    """Put images that were made before where `fetch_images` finds them; what lay there goes."""
+    run.remove(f"{SPOOL}/{part}")
+    spool = _Spool(run, f"{SPOOL}/{part}")
+    for index, made in images:
+        spool.add(index, made)
+    spool.flush()
 
 
 async def _fetch_all(

@@ -27,12 +27,13 @@ from media.store import FINGERPRINT_SCHEMA, IMAGE_INDEX_SCHEMA, SampleTarWriter
 from pipelines.fetched_images import Made, fetch_images
 from pipelines.image_plan import ARCHIVED, INLINE, bucket_name
 from pipelines.part import PartWriter
-from pipelines.plan import RunPlan
+from pipelines.plan import InputPart, RunPlan
 from schemas.identity import content_key
 from schemas.page import Origin
 from schemas.recipe import Recipe
 from schemas.verdict import Drop
 from sources.archive import read_record_at
+from sources.img2dataset import KIND as IMPORTED
 
 STAGE = "images"
 EVERY_SOURCE = "all"
@@ -213,6 +214,9 @@ def _read_archived(
 ) -> Iterator[tuple[dict[str, Any], Resolved]]:
     """Images whose records lie in the bucket's input archive, in file order."""
     source = plan.parts[bucket]
+    if plan.recipe.sources[source.source].kind == IMPORTED:
+        yield from _read_imported(source, rows)
+        return
     with fsspec.open(source.path, "rb") as stream:
         for row in rows:
             where = Origin(warc_file=source.file_name, offset=row["offset"], length=row["length"])
@@ -236,10 +240,22 @@ def _read_archived(
             )
 
 
+def _read_imported(
+    source: InputPart, rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], Resolved]]:
+    """Images that img2dataset stored in a tar; it tells of no consent."""
+    with fsspec.open(source.path, "rb") as stream:
+        for row in rows:
+            stream.seek(row["offset"])
+            origin = f"tar:{source.file_name}@{row['offset']}"
+            data = stream.read(row["length"])
+            yield row, ImageBytes(data=data, origin=origin, time="", consent={})
+
+
 def _read_inline(
     plan: RunPlan, part: PartWriter, bucket: int, rows: list[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], Resolved]]:
-    """`data:` images of the bucket's documents part."""
+    """Images that were put beside the bucket's documents part."""
     wanted = {row["key"]: row for row in rows}
     with part.run.open(f"references/inline/{plan.parts[bucket].name}.parquet") as stream:
         for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):

@@ -39,14 +39,15 @@ class Source(Section):
 
     kind: Literal[
         "warc", "jsonl", "parquet", "wet", "text",
-        "laion-400m", "laion-2b-en", "coyo-700m", "cc3m", "cc12m", "grit", "pairs",
+        "laion-400m", "laion-2b-en", "coyo-700m", "cc3m", "cc12m", "grit", "pairs", "img2dataset",
     ] = Field(
         "warc",
         description="Reader. `warc` reads .warc, .warc.gz, .arc and .arc.gz; `jsonl` a JSON object "
         "a line, `parquet` its rows, `wet` the text records of Common Crawl, `text` a document a "
         "file. `laion-400m` to `grit` are tables of pairs as published (.parquet, .csv or .tsv), "
-        "`pairs` any other with columns `url` and `caption`, or `columns`. All but Parquet and "
-        "WARC may be compressed (.gz, .zst, .bz2, .xz).",
+        "`pairs` any other with columns `url` and `caption`, or `columns`; `img2dataset` is what "
+        "that tool wrote, images included (.tar or .parquet). Lines and tables but Parquet may be "
+        "compressed (.gz, .zst, .bz2, .xz).",
     )  # fmt: skip
     columns: PairColumns | None = Field(
         None, description="Columns of a table of pairs, where they are not named as published."
@@ -98,9 +99,10 @@ class Source(Section):
             raise ValueError("has both `paths` and `crawl`. Keep one of them")
         if self.crawl and self.kind not in ("warc", "wet"):
             raise ValueError(f"has `crawl`, which holds no {self.kind} files. Give `paths`")
-        if self.is_pair_table and self.format != "pairs":
+        if (self.is_pair_table or self.kind == "img2dataset") and self.format != "pairs":
             raise ValueError(f"makes {self.format} rows of {self.kind}. Set `format: pairs`")
-        if self.format == "pairs" and self.kind != "warc" and not self.is_pair_table:
+        makes_pairs = self.is_pair_table or self.kind in ("warc", "img2dataset")
+        if self.format == "pairs" and not makes_pairs:
             raise ValueError(f"makes pairs of {self.kind} rows, which only tables and `warc` do")
         if self.columns is not None and not self.is_pair_table:
             raise ValueError(f"has `columns`, which {self.kind} does not. Leave it out")

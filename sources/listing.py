@@ -12,6 +12,8 @@ import fsspec
 from schemas.errors import UsageError
 from schemas.recipe import Source
 from sources.corpus import COMPRESSIONS, EXTENSIONS
+from sources.img2dataset import EXTENSIONS as IMPORTED_EXTENSIONS
+from sources.img2dataset import KIND as IMPORTED
 from sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
 from sources.pair_tables import TABLES
 
@@ -99,6 +101,8 @@ def _folder_files(filesystem: Any, folder: str, source: Source) -> list[InputFil
 
 def _is_of_kind(path: str, kind: str) -> bool:
     name = path.lower()
+    if kind == IMPORTED:
+        return name.endswith(IMPORTED_EXTENSIONS)
     for compression in COMPRESSIONS if kind not in ("warc", "wet", "parquet") else ():
         name = name.removesuffix(compression)
     return name.endswith(TABLE_EXTENSIONS if kind in TABLES else EXTENSIONS[kind])

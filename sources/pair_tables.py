@@ -17,6 +17,7 @@ import fsspec
 import pyarrow.parquet as pq
 
 from schemas.document import Document, ImageSegment, TextSegment
+from schemas.errors import UsageError
 from schemas.identity import document_id
 from schemas.page import Origin
 from schemas.recipe import Source
@@ -103,6 +104,33 @@ def read_pair_table(
             return
         made = _row_to_pair(row, columns, origin, source_name)
         yield RejectedRow(origin, made) if isinstance(made, Drop) else made
+
+
+class TableError(UsageError):
+    """A table is not what the recipe says it is; the message names its columns."""
+
+
+def require_columns(path: str, source: Source) -> None:
+    """Look whether a table has a column of addresses and one of captions.
+
+    Raises:
+        TableError: it has not.
+    """
+    columns = _columns_of(source)
+    if ".parquet" in path.lower():
+        try:
+            with fsspec.open(path, "rb") as stream:
+                held = set(pq.read_schema(stream).names)
+        except READ_ERRORS as error:
+            raise TableError(f"{path} is no Parquet file: {error}") from error
+    else:
+        held = set(next(iter(_read_lines(path, source)), {}))
+    for what, names in (("addresses", columns.url), ("captions", columns.caption)):
+        if held and not held & set(names):
+            raise TableError(
+                f"{path} has no column of {what} named {' or '.join(names)} "
+                f"(it has {', '.join(sorted(held))}). Name the kind of table it is, or its columns."
+            )
 
 
 def _columns_of(source: Source) -> Table:

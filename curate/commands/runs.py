@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     help="Take images from the input archives alone, never from the network.",
 )
 @click.option(
+    "--retry-images",
+    is_flag=True,
+    help="Of a finished run fetch again the images that failed and might come this time (time-out, "
+    "429, 5xx); nothing that was stored is fetched twice.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables."
 )
 @explained
@@ -57,6 +63,7 @@ def build_shards(
     workers: int,
     until: str | None,
     offline: bool,
+    retry_images: bool,
     as_json: bool,
 ) -> None:
     """Turn web archives into training shards, following RECIPE (a name or a .yaml file).
@@ -65,8 +72,8 @@ def build_shards(
     rest is made, and the shards come out byte for byte as if nothing had happened.
 
     \b
-    Stages: documents, signatures, duplicates, repeats, decontamination,
-    image-plan, images, image-verdicts, selection, tokenizer, shards.
+    Stages: documents, signatures, duplicates, repeats, decontamination, image-plan, images,
+    image-duplicates, image-verdicts, image-scores, pictures, selection, tokenizer, shards.
 
     What follows `--` goes to Beam as pipeline options, for example `-- --job_name=crawl`.
     """
@@ -92,6 +99,7 @@ def build_shards(
             until=until,
             processes=processes,
             beam_options=beam_options,
+            retry_images=retry_images,
         )
     _finish(run, as_json)
 

@@ -26,6 +26,7 @@ class Site:
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         self.robots: tuple[int, bytes] = (404, b"")
+        self.tdm_file: tuple[int, bytes] = (404, b"")
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path
@@ -41,7 +42,37 @@ class Site:
 
     def respond(self, handler: BaseHTTPRequestHandler, path: str) -> None:
         if path == "/robots.txt":
-            send(handler, self.robots[0], self.robots[1])
+            send(handler, *self.robots)
+        elif path == "/.well-known/tdmrep.json":
+            send(handler, *self.tdm_file)
+        elif path == "/busy" and self.requests[path] < 2:
+            send(handler, 429, b"", {"Retry-After": "1"})
+        elif path == "/busy":
+            send(handler, 200, b"image")
+        elif path == "/slow-body":
+            handler.send_response(200)
+            handler.send_header("Content-Length", "100")
+            handler.end_headers()
+            for _ in range(30):
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+                time.sleep(0.1)
+        elif path == "/short-length":
+            # More bytes than the header says.
+            handler.send_response(200)
+            handler.send_header("Content-Length", "5")
+            handler.end_headers()
+            handler.wfile.write(b"image and more")
+            handler.close_connection = True
+        elif path == "/headers":
+            send(handler, 200, b"image", {f"X-{i}": "y" * 1_000 for i in range(90)})
+        elif path == "/cut-gzip":
+            packed = gzip.compress(b"image" * 1_000)[:-10]
+            send(handler, 200, packed, {"Content-Encoding": "gzip"})
+        elif path == "/noml":
+            send(handler, 200, b"image", {"X-Robots-Tag": "noml"})
+        elif path == "/noai-of-others":
+            send(handler, 200, b"image", {"X-Robots-Tag": "otherbot: noai"})
         elif path in ("/ok", "/B%C3%A4r%20eins"):
             send(handler, 200, b"image")
         elif path == "/gzip":
@@ -149,6 +180,11 @@ def rule(outcome: Fetched | Failure) -> str:
         ("/bomb", "fetch.too_large"),
         ("/large", "fetch.too_large"),
         ("/slow", "fetch.timeout"),
+        ("/slow-body", "fetch.timeout"),
+        ("/headers", "fetch.protocol"),
+        ("/cut-gzip", "fetch.content_encoding"),
+        ("/noml", "consent.header"),
+        ("/busy", "fetch.http_429"),
         ("/loop", "fetch.redirects"),
         ("/missing", "fetch.http_404"),
         ("/noai", "consent.header"),
@@ -186,6 +222,68 @@ def test_only_what_can_succeed_is_tried_again() -> None:
     assert isinstance(flaky, Fetched)
     assert rule(missing) == "fetch.http_404"
     assert (site.requests["/flaky"], site.requests["/missing"]) == (3, 1)
+
+
+def test_a_server_that_asks_for_time_gets_it() -> None:
+    started = time.monotonic()
+    site = Site()
+    (outcome,) = fetch(site, "/busy", retries=1)
+    assert isinstance(outcome, Fetched)
+    assert site.requests["/busy"] == 2
+    assert time.monotonic() - started >= 1
+
+
+def test_more_than_the_length_says_is_no_part_of_the_body() -> None:
+    (outcome,) = fetch(Site(), "/short-length")
+    assert isinstance(outcome, Fetched)
+    assert outcome.body == b"image"
+
+
+def test_what_is_said_to_other_robots_is_not_for_us() -> None:
+    (outcome,) = fetch(Site(), "/noai-of-others")
+    assert isinstance(outcome, Fetched)
+    assert outcome.consent["x_robots_tag"] == "otherbot: noai"
+
+
+@pytest.mark.parametrize(
+    ("held", "reserved"),
+    [
+        ((200, b'[{"location": "/", "tdm-reservation": 1}]'), True),
+        ((200, b'[{"location": "/o*k$", "tdm-reservation": "1"}]'), True),
+        ((200, b'[{"location": "/ok", "tdm-reservation": 0}, {"location": "/", '
+               b'"tdm-reservation": 1}]'), False),
+        ((200, b'[{"location": "/elsewhere", "tdm-reservation": 1}]'), False),
+        ((200, b"<html>no such page</html>"), False),
+        ((500, b""), False),
+    ],
+)  # fmt: skip
+def test_the_file_of_the_tdm_reservation_protocol(held: tuple[int, bytes], reserved: bool) -> None:
+    site = Site()
+    site.tdm_file = held
+    outcomes = fetch(site, *["/ok"] * 3)
+    assert [isinstance(o, Failure) for o in outcomes] == [reserved] * 3
+    assert {rule(o) for o in outcomes if reserved} <= {"consent.tdm_reservation"}
+    assert site.requests["/.well-known/tdmrep.json"] == 1
+    assert site.requests["/ok"] == (0 if reserved else 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "retryable", "only_later"),
+    [("/slow", True, False), ("/missing", False, False), ("/noai", False, False)],
+)
+def test_what_a_later_run_may_try(path: str, retryable: bool, only_later: bool) -> None:
+    (outcome,) = fetch(Site(), path, retries=0)
+    assert isinstance(outcome, Failure)
+    assert (outcome.retryable, outcome.only_later) == (retryable, only_later)
+
+
+def test_a_robots_txt_out_of_order_is_for_now() -> None:
+    site = Site()
+    site.robots = (503, b"")
+    (outcome,) = fetch(site, "/ok", retries=2)
+    assert isinstance(outcome, Failure)
+    assert outcome.retryable
+    assert site.requests["/robots.txt"] == 1
 
 
 def test_the_guard_holds_without_exemption() -> None:
