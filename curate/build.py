@@ -20,6 +20,7 @@ from filters.models import require_kenlm
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
+from pipelines.image_scores import SKIPPED_PATH, why_skipped
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
@@ -73,7 +74,7 @@ def build_shards(
     are fetched first.
 
     Raises:
-        CurateError: a package that the recipe needs is missing.
+        CurateError: a package that the recipe needs is missing, or a model.
         RunError: the directory holds another run, or is in use by another process.
         InputError: a source's inputs can't be listed.
         EngineError: a worker process died.
@@ -86,8 +87,11 @@ def build_shards(
     plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
     with _only_one(run):
         run.sweep()
-        input_fingerprint = _fingerprint_inputs(plan)
+        without_clip = why_skipped(recipe)
+        input_fingerprint = _fingerprint_inputs(plan, without_clip is not None)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
+        if without_clip is not None:
+            run.write_json({"reason": without_clip}, SKIPPED_PATH)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         if retry_images:
             reopen_images(run, plan)
@@ -116,11 +120,12 @@ def _require_documents(stages: Stages, stage: str) -> None:
         )
 
 
-def _fingerprint_inputs(plan: RunPlan) -> str:
+def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
     """SHA-256 of what is read.
 
     Names and sizes of the inputs and of earlier runs' signatures; benchmarks, the files that
-    filters name and the tokenizer model with their bytes.
+    filters name and the tokenizer model with their bytes. A run that goes on without its CLIP model
+    is another than the one that has it.
     """
     files = [[p.source, p.file_name, p.size] for p in plan.parts]
     dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
@@ -137,6 +142,8 @@ def _fingerprint_inputs(plan: RunPlan) -> str:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         digest.update(str(registry_of(decontamination.registry)).encode())
     for key, path in filter_files(plan.recipe.filters):
+        if without_clip and key.startswith("filters.clip."):
+            continue
         try:
             with fsspec.open(path, "rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from curate.image_report import left_out, pictures_report
 from curate.purge_report import decontamination_report, dedup_report
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, success_path
@@ -67,7 +68,9 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
         "drops": drops,
         "shards": shards,
         "sources": _by_source(shards),
+        "left_out": left_out(run),
         "dedup": dedup_report(run),
+        "pictures": pictures_report(run),
         "decontamination": decontamination_report(run),
     }
 

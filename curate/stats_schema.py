@@ -73,6 +73,18 @@ STATS_SCHEMA: dict[str, Any] = {
                 ),
             },
         },
+        "left_out": {"type": "array", "items": _TEXT},
+        "pictures": {
+            "type": ["object", "null"],
+            "properties": {
+                "images": _COUNT,
+                "cluster_sizes": {"type": "object", "additionalProperties": _COUNT},
+                "largest_clusters": _rows(images=_COUNT, kept_url=_TEXT),
+                "benchmark_images": _COUNT,
+                "benchmark_files_unreadable": _COUNT,
+                "dropped_for_benchmarks": _COUNT,
+            },
+        },
         "decontamination": {
             "type": ["object", "null"],
             "properties": {

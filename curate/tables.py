@@ -31,6 +31,8 @@ def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
         console.print(rules)
         if len(drops) > _RULES_SHOWN:
             console.print(f"and {len(drops) - _RULES_SHOWN} more rules in the report")
+    for sentence in stats["left_out"]:
+        console.print(Text(sentence, style="bold"))
     shards = _table("shards of", "documents", "rows", "tokens", "images", "fill", numbers=5)
     for source, total in stats["sources"].items():
         counts = (f"{total[k]:,}" for k in ("documents", "rows", "tokens", "images"))

@@ -25,13 +25,14 @@ from dedup.words import mix
 from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.engine import Engine
 from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, run_step
+from pipelines.image_fates import read_image_fates
 from pipelines.part import PartWriter, marker_path
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION, purged_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document
-from schemas.identity import content_key, image_key
+from schemas.identity import content_key
 from schemas.recipe import Pictures, Recipe
 
 STAGE = "pictures"
@@ -94,20 +95,18 @@ def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes 
     run.remove(f"exchange/{STAGE}")
 
 
-def shown_pictures(document: Document, fates: dict[bytes, dict[str, Any]]) -> list[bytes]:
-    """Keys of the pictures of a document's living images, in order, with repeats."""
-    shown = (fates[image_key(image.url)] for image in document.images)
-    return [fate["picture"] for fate in shown if fate["rule"] is None]
-
-
 def _documents(
     run: RunDirectory, part: InputPart
 ) -> Iterator[tuple[int, Document, dict[bytes, None]]]:
     """The documents of a part, each with its row and its different pictures in order."""
-    with run.open(f"verdicts/images/{part.name}.parquet") as stream:
-        fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
+    fates = read_image_fates(run, part.name)
     for row, document in purged_documents(run, part.name):
-        yield row, document, dict.fromkeys(shown_pictures(document, fates))
+        pictures = (
+            fates.of(image.url)["picture"]
+            for number, image in enumerate(document.images)
+            if fates.drop(row, number, image.url) is None
+        )
+        yield row, document, dict.fromkeys(pictures)
 
 
 class _Rows:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipelines.fetched_images import Made, spool_images
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import bucket_count, bucket_name
+from pipelines.image_scores import STAGE as IMAGE_SCORES
 from pipelines.image_verdicts import STAGE as IMAGE_VERDICTS
 from pipelines.images import STAGE as IMAGES
 from pipelines.part import marker_path
@@ -24,7 +25,15 @@ from pipelines.selection import STAGE as SELECTION
 from pipelines.shards import STAGE as SHARDS
 from pipelines.tokenizer import STAGE as TOKENIZER
 
-_AFTER_IMAGES = (IMAGE_DUPLICATES, IMAGE_VERDICTS, PICTURES, SELECTION, TOKENIZER, SHARDS)
+_AFTER_IMAGES = (
+    IMAGE_DUPLICATES,
+    IMAGE_VERDICTS,
+    IMAGE_SCORES,
+    PICTURES,
+    SELECTION,
+    TOKENIZER,
+    SHARDS,
+)
 
 
 def reopen_images(run: RunDirectory, plan: RunPlan) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from filters.clip import move_to_lines
 from filters.page import interspersed_rule
+from pipelines.image_fates import ImageFates, read_image_fates
 from pipelines.part import PartWriter
 from pipelines.pictures import STAGE as PICTURES
 from pipelines.plan import InputPart, RunPlan
@@ -26,7 +28,7 @@ from schemas.document import (
     StoredImage,
     document_to_row,
 )
-from schemas.identity import image_key, keyed_fraction
+from schemas.identity import keyed_fraction
 from schemas.recipe import Images, Recipe
 from schemas.verdict import Drop
 from tokenization.formats import document_lines
@@ -36,8 +38,7 @@ STAGE = "selection"
 
 def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     """Apply the image verdicts to one documents part."""
-    with part.run.open(f"verdicts/images/{task.name}.parquet") as stream:
-        fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
+    fates = read_image_fates(part.run, task.name)
     pictured = _picture_verdicts(part.run, task.name)
     selected = part.rows(f"selected/{task.name}.parquet", DOCUMENT_SCHEMA)
     lines = 0
@@ -45,7 +46,7 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     for row, document in purged_documents(part.run, task.name):
         part.came_in(task.source, "document")
         part.came_in(task.source, "node", len(document.images))
-        outcome = _select(plan.recipe, part, document, fates, pictured.get(row, _NOTHING))
+        outcome = _select(plan.recipe, part, row, document, fates, pictured.get(row, _NOTHING))
         if isinstance(outcome, Drop):
             part.drop(task.source, "document", document.id, document.url, outcome)
             continue
@@ -93,8 +94,9 @@ def _picture_verdicts(run: RunDirectory, name: str) -> dict[int, PictureVerdict]
 def _select(
     recipe: Recipe,
     part: PartWriter,
+    row: int,
     document: Document,
-    fates: dict[bytes, dict[str, Any]],
+    fates: ImageFates,
     pictured: PictureVerdict,
 ) -> Document | Drop:
     source = recipe.sources[document.source]
@@ -102,23 +104,31 @@ def _select(
         return document
     kept: list[Segment] = []
     shown: list[bytes] = []
+    lines: list[int | None] = []
+    number = -1
     for segment in document.segments:
         if not isinstance(segment, ImageSegment):
             kept.append(segment)
             continue
-        fate = fates[image_key(segment.url)]
-        verdict = judge_reference(segment, fate, shown, pictured, recipe.images)
+        number += 1
+        gone = fates.drop(row, number, segment.url)
+        fate = fates.of(segment.url)
+        verdict = gone or judge_reference(segment, fate, shown, pictured, recipe.images)
         if isinstance(verdict, Drop):
             part.drop(document.source, "node", document.id, segment.url, verdict)
         else:
             shown.append(fate["picture"])
+            lines.append(fates.line(row, number))
             kept.append(verdict)
     selected = document.with_segments(kept)
+    clip = recipe.filters.clip
+    if clip is not None and clip.move_to_assigned and source.format == "interleaved":
+        selected = move_to_lines(selected, lines)
     dropped = judge_document(selected, recipe, pictured)
     if dropped is not None:
         for image in selected.images:
-            gone = Drop("node.document_dropped", dropped.rule)
-            part.drop(document.source, "node", document.id, image.url, gone)
+            lost = Drop("node.document_dropped", dropped.rule)
+            part.drop(document.source, "node", document.id, image.url, lost)
         return dropped
     return selected
 
@@ -130,12 +140,10 @@ def judge_reference(
     pictured: PictureVerdict,
     rules: Images,
 ) -> ImageSegment | Drop:
-    """One image of a document: gone, shown before, over the cap, or kept with its place in images/.
+    """A living image of a document: shown before, over the cap, or kept with its place in images/.
 
     `shown` are the pictures of the document's images that were kept before it.
     """
-    if fate["rule"] is not None:
-        return Drop("node.image_dropped", fate["rule"])
     duplicates = rules.duplicates
     if duplicates is not None:
         if fate["picture"] in pictured.furniture:

@@ -1,8 +1,8 @@
 """The stages of `build-shards`, in order, and what drives them.
 
     documents ▶ signatures ▶ duplicates ▶ repeats ▶ decontamination
-              ▶ image-plan ▶ images ▶ image-duplicates ▶ image-verdicts ▶ pictures
-              ▶ selection ▶ tokenizer ▶ shards
+              ▶ image-plan ▶ images ▶ image-duplicates ▶ image-verdicts ▶ image-scores
+              ▶ pictures ▶ selection ▶ tokenizer ▶ shards
 
 A stage is done when its `stages/STAGE/_SUCCESS.json` says so: it holds the fingerprints of recipe
 and input and the summed counts, and is written after its conservation check. What is done
@@ -23,6 +23,7 @@ from pipelines import (
     duplicates,
     image_duplicates,
     image_plan,
+    image_scores,
     image_verdicts,
     images,
     pictures,
@@ -225,6 +226,11 @@ STAGES = (
         name=image_verdicts.STAGE,
         part_names=_input_parts,
         make=lambda s: image_verdicts.run_image_verdicts(s.engine, s.run, s.plan),
+    ),
+    Stage(
+        name=image_scores.STAGE,
+        part_names=lambda s: [p.name for p in image_scores.scored_parts(s.run, s.plan)],
+        make=lambda s: image_scores.run_image_scores(s.engine, s.run, s.plan),
     ),
     Stage(
         name=pictures.STAGE,

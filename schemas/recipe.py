@@ -284,6 +284,63 @@ class PairRules(Section):
     )
 
 
+class ScoreHead(Section):
+    """A small network over a picture's CLIP embedding, of normalised length."""
+
+    weights: str = Field(description="State of its linear layers: .safetensors, or .pt or .pth.")
+    activation: Literal["none", "relu"] = Field(
+        "none", description="Between the layers (LAION's aesthetic predictors have none)."
+    )
+    sigmoid: bool = Field(False, description="Give the last layer's number as a probability.")
+
+
+class ClipRules(Section):
+    """Scores by a CLIP model, and rules on them (extra `clip`)."""
+
+    model: str = Field(
+        "ViT-L-14", description="Model as open_clip names it, or a configuration of one (.json)."
+    )
+    weights: str = Field(
+        "openai", description="Tag of weights on the hub as open_clip names it, or a local file."
+    )
+    without_weights: Literal["stop", "skip"] = Field(
+        "stop", description="What to do when the model can't be had: end, or leave these rules out."
+    )
+    min_pair_similarity: float | None = Field(
+        None,
+        description="Least cosine of image and caption (LAION-400M: 0.3 and LAION-2B: 0.28, both "
+        "with ViT-B-32).",
+    )
+    min_text_similarity: float | None = Field(
+        None, description="Least cosine of an image of a document and its text (mmc4: 0.15)."
+    )
+    text: Literal["near", "assigned"] = Field(
+        "near",
+        description="The text of an image in a document: the most similar of the lines nearby, or "
+        "the line that it is assigned to by the best matching of images and lines (mmc4).",
+    )
+    near_lines: int = Field(
+        3, ge=1, description="Lines before an image and after it that are nearby."
+    )
+    move_to_assigned: bool = Field(
+        False, description="Put an image before the line that it is assigned to, as mmc4 has it."
+    )
+    aesthetic: ScoreHead | None = None
+    min_aesthetic: float | None = Field(None, description="OmniCorpus: 3.7.")
+    nsfw: ScoreHead | None = None
+    max_nsfw: float | None = Field(None, description="mmc4: 0.1; OmniCorpus: 0.8.")
+    batch_images: int = Field(64, ge=1, description="Images that are scored together.")
+
+    @model_validator(mode="after")
+    def _heads_for_limits(self) -> ClipRules:
+        for limit, head in (("min_aesthetic", "aesthetic"), ("max_nsfw", "nsfw")):
+            if getattr(self, limit) is not None and getattr(self, head) is None:
+                raise ValueError(f"has `{limit}`, which needs the weights of `{head}`. Give them")
+        if self.move_to_assigned and self.text != "assigned":
+            raise ValueError("has `move_to_assigned`, which needs `text: assigned`. Set it")
+        return self
+
+
 class UrlRules(Section):
     """Rules on a page's address, before the page is parsed (RefinedWeb, appendix G.1)."""
 
@@ -507,6 +564,7 @@ class Filters(Section):
     node: NodeRules = NodeRules()
     image: ImageRules = ImageRules()
     pair: PairRules = PairRules()
+    clip: ClipRules | None = None
 
 
 class Extraction(Section):

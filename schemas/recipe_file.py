@@ -88,6 +88,10 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
+CHECKPOINTS = (".pt", ".pth", ".safetensors")
+"""Extensions of local files of weights."""
+
+
 def filter_files(filters: Filters) -> list[tuple[str, str]]:
     """The files that filters read, each with the key of the recipe that names it."""
     url, text = filters.url, filters.text
@@ -105,6 +109,13 @@ def filter_files(filters: Filters) -> list[tuple[str, str]]:
     if text.obelics is not None:
         for name in ("stop_words", "flagged_words", "spam_words", "common_words"):
             named.append((f"filters.text.obelics.{name}", getattr(text.obelics, name)))
+    if (clip := filters.clip) is not None:
+        for name, head in (("aesthetic", clip.aesthetic), ("nsfw", clip.nsfw)):
+            named.append((f"filters.clip.{name}.weights", None if head is None else head.weights))
+        if clip.model.endswith(".json"):
+            named.append(("filters.clip.model", clip.model))
+        if "/" in clip.weights or clip.weights.endswith(CHECKPOINTS):
+            named.append(("filters.clip.weights", clip.weights))
     return [(key, path) for key, path in named if path is not None]
 
 

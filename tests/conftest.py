@@ -12,6 +12,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 import extraction
+from tests import small_clip
 from tokenization.train import train_model
 
 for _compiled in Path(extraction.__file__).parent.glob("*.so"):
@@ -95,3 +96,9 @@ MakeWarc = Callable[[str, Iterable[Response]], Path]
 @pytest.fixture
 def make_warc(tmp_path: Path) -> MakeWarc:
     return lambda name, responses: write_warc(tmp_path / name, responses)
+
+
+@pytest.fixture(scope="session")
+def clip_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Configuration and weights of a small CLIP, trained here."""
+    return small_clip.train(tmp_path_factory.mktemp("clip"))

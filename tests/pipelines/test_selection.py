@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from pipelines import selection
+from pipelines.image_fates import ImageFates
 from pipelines.selection import PictureVerdict, judge_reference
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from schemas.identity import image_key
 from schemas.page import Origin
 from schemas.recipe import Images, Pictures, Recipe
 from schemas.recipe_file import parse_recipe
@@ -53,28 +55,43 @@ def test_a_stored_image_gets_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "shown", "pictured", "rules", "expected"),
+    ("shown", "pictured", "rules", "expected"),
     [
+        ([b"other"] * 5, NOTHING, Images(), Drop("node.max_per_document", 6, 5)),
+        ([PICTURE], NOTHING, COPIES, Drop("node.repeated_picture", PICTURE.hex())),
         (
-            {**FATE, "rule": "image.min_side"}, [], NOTHING, Images(),
-            Drop("node.image_dropped", "image.min_side"),
-        ),
-        (FATE, [b"other"] * 5, NOTHING, Images(), Drop("node.max_per_document", 6, 5)),
-        (FATE, [PICTURE], NOTHING, COPIES, Drop("node.repeated_picture", PICTURE.hex())),
-        (
-            FATE, [], PictureVerdict(furniture=frozenset({PICTURE})), COPIES,
+            [], PictureVerdict(furniture=frozenset({PICTURE})), COPIES,
             Drop("node.max_documents", PICTURE.hex(), 10),
         ),
     ],
 )  # fmt: skip
 def test_references_that_go(
-    fate: dict[str, object],
     shown: list[bytes],
     pictured: PictureVerdict,
     rules: Images,
     expected: Drop,
 ) -> None:
-    assert judge_reference(IMAGE, fate, shown, pictured, rules) == expected
+    assert judge_reference(IMAGE, FATE, shown, pictured, rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "score", "expected"),
+    [
+        (None, None, None),
+        ("image.min_side", None, Drop("node.image_dropped", "image.min_side")),
+        (None, {"rule": "clip.max_nsfw", "value": 0.9, "limit": 0.1, "line": 2},
+         Drop("clip.max_nsfw", 0.9, 0.1)),
+        (None, {"rule": None, "value": None, "limit": None, "line": 2}, None),
+    ],
+)  # fmt: skip
+def test_verdicts_on_an_image(
+    rule: str | None, score: dict[str, object] | None, expected: Drop | None
+) -> None:
+    scores = {} if score is None else {(7, 1): score}
+    fates = ImageFates(by_key={image_key(IMAGE.url): {**FATE, "rule": rule}}, scores=scores)
+    assert fates.drop(7, 1, IMAGE.url) == expected
+    assert fates.line(7, 1) == (None if score is None else 2)
+    assert fates.line(7, 0) is None
 
 
 def test_the_same_picture_may_stay_where_the_recipe_says_so() -> None:

@@ -1,0 +1,42 @@
+"""What was found of images that show the same picture, and what was left out, for reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines.deduplication.targets import clusters_path
+from pipelines.image_duplicates import BENCHMARK, BENCHMARKS_PATH, STAGE
+from pipelines.image_scores import SKIPPED_PATH
+from pipelines.run_directory import RunDirectory
+from pipelines.stages import success_path
+from schemas.ledger import Tally
+
+
+def pictures_report(run: RunDirectory) -> dict[str, Any] | None:
+    """Clusters of images by size, and benchmark images; None where no images were compared."""
+    if not run.exists(success_path(STAGE)) or not run.exists(clusters_path(STAGE)):
+        return None
+    tally = Tally.from_json(run.read_json(success_path(STAGE))["tally"])
+    clusters = run.read_json(clusters_path(STAGE))
+    benchmarks = run.read_json(BENCHMARKS_PATH) if run.exists(BENCHMARKS_PATH) else {}
+    return {
+        "images": sum(n for (_, kind), n in tally.came_in.items() if kind == "image"),
+        "cluster_sizes": clusters["sizes"],
+        "largest_clusters": [
+            {"images": c["documents"], "kept_url": c["kept_url"] or c["kept_id"]}
+            for c in clusters["largest"]
+        ],
+        "benchmark_images": benchmarks.get("images", 0),
+        "benchmark_files_unreadable": len(benchmarks.get("unreadable", [])),
+        "dropped_for_benchmarks": sum(
+            n for (_, _, rule), n in tally.dropped.items() if rule == BENCHMARK
+        ),
+    }
+
+
+def left_out(run: RunDirectory) -> list[str]:
+    """What the recipe asks for and the run did without, a sentence each."""
+    if not run.exists(SKIPPED_PATH):
+        return []
+    reason = run.read_json(SKIPPED_PATH)["reason"]
+    return [f"Scores of images by CLIP were left out. {reason}"]
