@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-quality train-extraction lock clean
+.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-quality train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -48,6 +48,10 @@ bench-decontamination: $(VENV)/.installed-core
 bench-quality: .venv-datatrove/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.quality $(DATA)/warc
 
+# IMAGES is a folder of image files, which a server on 127.0.0.1 gives to both.
+bench-images: .venv-img2dataset/.installed $(VENV)/.installed-core
+	$(BIN)/python -m benchmarks.images $(IMAGES)
+
 train-extraction: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.html.train $(DATA)
 
@@ -59,9 +63,10 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
+	$(UV) pip compile --group img2dataset $(LOCK_OPTIONS) --upgrade -o lock/img2dataset.txt
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-datatrove demo-out
+	rm -rf $(VENV) .venv-bench .venv-datatrove .venv-img2dataset demo-out
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "curate needs Python 3.11 to 3.13 (got %s): make PYTHON=python3.12" % sys.version.split()[0])'
@@ -77,6 +82,11 @@ $(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(U
 	$(PYTHON) -m venv .venv-bench
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --require-hashes -r lock/bench.txt
 	VIRTUAL_ENV=.venv-bench $(UV) pip install --quiet --no-deps -e .
+	touch $@
+
+.venv-img2dataset/.installed: lock/img2dataset.txt | $(UV)
+	$(PYTHON) -m venv .venv-img2dataset
+	VIRTUAL_ENV=.venv-img2dataset $(UV) pip install --quiet --require-hashes -r lock/img2dataset.txt
 	touch $@
 
 .venv-datatrove/.installed: lock/datatrove.txt | $(UV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,14 +59,16 @@ def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
     return KEEP
 
 
-def blocked_rule(rules: ImageRules, sha256: str, md5: str) -> Verdict:
+def blocked_rule(rules: ImageRules, data: bytes, sha256: str) -> Verdict:
     """Judge an image's bytes by the lists of hashes.
 
     Raises:
         ListError: a list can't be read.
     """
     listed = _listed(rules)
-    for digest in (sha256, md5):
+    if not listed:
+        return KEEP
+    for digest in (sha256, hashlib.md5(data).hexdigest()):
         if digest in listed:
             return Drop("image.blocked_hash", digest)
     return KEEP

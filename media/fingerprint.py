@@ -42,15 +42,20 @@ class Fingerprint:
     """32 x 32 grey values, row by row."""
 
 
-def fingerprint(picture: Image.Image) -> Fingerprint:
-    """The fingerprint of an RGB image."""
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    grey = picture.resize(side, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L")
+def small_grey(picture: Image.Image) -> Image.Image:
+    """An RGB image as 64 x 64 grey pixels: what is measured of the whole is measured of it."""
+    side = (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
+    return picture.resize(side, Image.Resampling.BILINEAR, reducing_gap=1.5).convert("L")
+
+
+def fingerprint(small: Image.Image) -> Fingerprint:
+    """The fingerprint of an image, given as `small_grey`."""
+    box = Image.Resampling.BOX
+    grey = small.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), box)
     thumbnail = np.asarray(grey)
     frequencies = (_COSINES @ thumbnail.astype(np.int64) @ _COSINES.T).ravel()
     # The first is the mean brightness: it would move the median and tells nothing of the picture.
     above = frequencies > np.median(frequencies[1:])
-    box = Image.Resampling.BOX
     rows = np.asarray(grey.resize((9, 8), box), np.int16)
     columns = np.asarray(grey.resize((8, 9), box), np.int16)
     return Fingerprint(

@@ -69,19 +69,22 @@ Assigned = tuple[int, Resolution | None]
 """A bucket and what it resolves; None so that a bucket with nothing to do has its part too."""
 
 
-_IMAGES_PER_BUCKET = 2_000
+_IMAGES_PER_BUCKET, _IMAGES_PER_SMALL_BUCKET = 2_000, 250
+_SHARED_BUCKETS = 16
 _BUCKETS_PATH = "references/buckets.json"
 
 
 def bucket_count(run: RunDirectory, plan: RunPlan) -> int:
     """Parts of the image stages: one per input part, then those for images by HTTP.
 
-    Of these there is one for some thousand images that documents want, and one per input at least.
+    Of these there is one for some thousand images that documents want, one per input at least, and
+    in a small run enough to share among workers.
     """
     if not run.exists(_BUCKETS_PATH):
         facts = (run.read_json(marker_path(DECONTAMINATION, p.name)) for p in plan.parts)
         wanted = sum(fact["images_wanted"] for fact in facts)
-        by_http = max(len(plan.parts), -(-wanted // _IMAGES_PER_BUCKET))
+        shared = min(_SHARED_BUCKETS, -(-wanted // _IMAGES_PER_SMALL_BUCKET))
+        by_http = max(len(plan.parts), -(-wanted // _IMAGES_PER_BUCKET), shared)
         run.write_json({"buckets": len(plan.parts) + by_http}, _BUCKETS_PATH)
     return int(run.read_json(_BUCKETS_PATH)["buckets"])
 

@@ -148,7 +148,7 @@ def _decode(
     entry["sha256"] = hashlib.sha256(image.data).hexdigest()
     rules = recipe.filters.image
     for verdict in (
-        blocked_rule(rules, entry["sha256"], hashlib.md5(image.data).hexdigest()),
+        blocked_rule(rules, image.data, entry["sha256"]),
         spread_rule(row["documents"], rules),
     ):
         if isinstance(verdict, Drop):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dedup.likeness import SignatureBytes
 from dedup.pictures import PictureLikeness, is_comparable
-from media.fingerprint import fingerprint
+from media.fingerprint import fingerprint, small_grey
 from tests.pictures import copies, scene
 
 LIKENESS = PictureLikeness()
@@ -17,7 +17,7 @@ SCENES = 40
 
 
 def thumbnail(picture: Image.Image) -> bytes:
-    return fingerprint(picture.convert("RGB")).thumbnail
+    return fingerprint(small_grey(picture.convert("RGB"))).thumbnail
 
 
 def matrix(thumbnails: list[bytes]) -> SignatureBytes:
