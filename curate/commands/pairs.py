@@ -44,7 +44,13 @@ from schemas.recipe_file import parse_recipe
     show_default=True,
     help="Of the stored JPEG.",
 )
-@click.option("--min-image-size", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option(
+    "--min-image-size",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Least width and height of an original.",
+)
 @click.option("--max-aspect-ratio", type=click.FloatRange(min=1), help="Long side / short side.")
 @click.option(
     "--number-sample-per-shard",
@@ -67,8 +73,20 @@ from schemas.recipe_file import parse_recipe
     show_default=True,
     help="Of these at one host.",
 )
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=15, show_default=True)
-@click.option("--retries", type=click.IntRange(min=0), default=2, show_default=True)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=15,
+    show_default=True,
+    help="Seconds for one whole response.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="More tries in this call for what can succeed.",
+)
 @click.option(
     "--retry",
     is_flag=True,

@@ -78,13 +78,16 @@ def test_fingerprint_ignores_where_inputs_lie_and_nothing_else() -> None:
 
 def test_every_shipped_recipe_is_valid() -> None:
     assert shipped_recipes() == [
+        "coyo",
         "dclm",
         "demo",
         "fineweb",
         "kosmos1",
         "kosmos1-text",
+        "laion",
         "mmc4",
         "obelics",
+        "omnicorpus",
     ]
     for name in shipped_recipes():
         assert find_recipe(name).name == name
