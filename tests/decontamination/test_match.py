@@ -26,7 +26,7 @@ from decontamination.match import ITEM, NGRAM, find_matches, word_spans
 from schemas.recipe import Decontamination
 from tests.texts import prose, with_words_replaced
 
-RULES = Decontamination(benchmarks=())
+RULES = Decontamination(benchmarks=("items.jsonl",))
 LENGTHS = (8, 9, 12, 13, 15, 20, 30, 60, 150)
 TEXTS = [prose(f"item {n}", n).replace("\n", " ") for n in LENGTHS for _ in (0,)]
 ITEMS = [Item(benchmark="b", id=f"{n}", text=t) for n, t in zip(LENGTHS, TEXTS, strict=True)]
