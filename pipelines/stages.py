@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ class Stages:
             return record
         started = time.monotonic()
         names = stage.part_names(self)
-        with watch(stage.name, len(names)):
+        with watch(stage.name, len(names)) if names else nullcontext():
             stage.make(self)
         tally, ledger_rows, work = self._sum(stage.name, names)
         problems = tally.imbalances()

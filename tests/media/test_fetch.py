@@ -97,6 +97,10 @@ class Site:
             send(handler, 301, b"", {"Location": "ok"})
         elif path == "/to-metadata":
             send(handler, 302, b"", {"Location": "http://169.254.169.254/latest/"})
+        elif path == "/to-loopback":
+            send(handler, 302, b"", {"Location": "http://127.0.0.1:1/"})
+        elif path == "/to-private-name":
+            send(handler, 302, b"", {"Location": "http://localhost:1/"})
         elif path == "/to-file":
             send(handler, 302, b"", {"Location": "file:///etc/passwd"})
         elif path == "/noai":
@@ -191,6 +195,8 @@ def rule(outcome: Fetched | Failure) -> str:
         ("/tdm", "consent.tdm_reservation"),
         ("/cut", "fetch.network"),
         ("/to-metadata", "fetch.blocked_address"),
+        ("/to-loopback", "fetch.blocked_address"),
+        ("/to-private-name", "fetch.blocked_address"),
         ("/to-file", "fetch.scheme"),
         ("ftp://h.test/x", "fetch.scheme"),
         ("http://127.0.0.1:1/x", "fetch.blocked_address"),
