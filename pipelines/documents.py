@@ -102,8 +102,7 @@ class _DocumentsPart:
         for item in read_corpus(self.task.path, self.source, self.task.file_name, name):
             self.part.came_in(name, "record")
             if isinstance(item, RejectedRow):
-                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
-                self.part.drop(name, "record", record_id, "", item.drop)
+                self.reject(item)
                 continue
             self.part.went_out(name, "record")
             self.part.came_in(name, "page")
@@ -121,8 +120,7 @@ class _DocumentsPart:
         for item in read_pair_table(self.task.path, self.source, self.task.file_name, name):
             self.part.came_in(name, "record")
             if isinstance(item, RejectedRow):
-                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
-                self.part.drop(name, "record", record_id, "", item.drop)
+                self.reject(item)
                 continue
             self.part.went_out(name, "record")
             self.take_pair(item)
@@ -133,8 +131,7 @@ class _DocumentsPart:
         for item in read_img2dataset(self.task.path, self.task.file_name, name):
             self.part.came_in(name, "record")
             if isinstance(item, RejectedRow):
-                record_id = f"{item.origin.warc_file}@{item.origin.offset}"
-                self.part.drop(name, "record", record_id, "", item.drop)
+                self.reject(item)
                 continue
             self.part.went_out(name, "record")
             if not self.take_pair(item.document):
@@ -147,6 +144,10 @@ class _DocumentsPart:
             elif held["key"] not in self.inline_keys:
                 self.inline_keys.add(image_key(image.url))
                 self.inline.write({**held, "bytes": item.data})
+
+    def reject(self, row: RejectedRow) -> None:
+        record_id = f"{row.origin.warc_file}@{row.origin.offset}"
+        self.part.drop(self.task.source, "record", record_id, "", row.drop)
 
     def take_pair(self, pair: Document) -> bool:
         """Judge a pair and keep it, if it stays."""
