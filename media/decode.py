@@ -47,7 +47,9 @@ _DECODE_ERRORS = (
     MemoryError,
     RuntimeError,
     OverflowError,
+    AssertionError,
     AttributeError,
+    NameError,
     struct.error,
     zlib.error,
 )

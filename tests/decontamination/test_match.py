@@ -95,7 +95,7 @@ def test_a_part_of_a_long_item_is_found_by_its_ngrams() -> None:
     [({"items": None}, {NGRAM}), ({"ngrams": None}, {ITEM}), ({}, {NGRAM, ITEM})],
 )
 def test_methods_are_chosen(settings: dict, rules: set[str]) -> None:
-    chosen = Decontamination.model_validate({"benchmarks": (), **settings})
+    chosen = Decontamination.model_validate({"benchmarks": ("items.jsonl",), **settings})
     matches = find_matches(f"{prose('b', 30)} {TEXTS[7]}", INDEX, chosen)
     assert {m.rule for m in matches} == rules
 
