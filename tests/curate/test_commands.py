@@ -88,7 +88,7 @@ def test_what_comes_from_the_web_is_escaped(curate: Curate, demo: Path, tmp_path
 @pytest.mark.parametrize(
     ("path", "events"),
     [
-        ("/lighthouse.html", ["documents kept", "selection kept", "shards packed"]),
+        ("/bees.html", ["documents kept", "selection kept", "shards packed"]),
         ("/de/hafen.html", ["documents dropped page.language"]),
         ("/noai.html", ["documents dropped consent.header"]),
         ("/photos/boats.jpg", ["documents read", "images stored", "shards packed"]),
