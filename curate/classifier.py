@@ -18,7 +18,8 @@ from filters.models import quality_score
 from schemas.document import Document
 from schemas.errors import CurateError, UsageError
 from schemas.identity import keyed_fraction
-from schemas.recipe import ClassifierRules, Source
+from schemas.source import Source
+from schemas.text_rules import ClassifierRules
 from sources.corpus import read_corpus
 from sources.listing import list_inputs
 

@@ -33,7 +33,9 @@ from pipelines.stages import Watch
 from pipelines.worker_processes import Process
 from schemas.document import Document, ImageSegment
 from schemas.errors import UsageError
-from schemas.recipe import Decontamination, Dedup, Recipe, Source
+from schemas.purging import Decontamination, Dedup
+from schemas.recipe import Recipe
+from schemas.source import Source
 from sources.compressed import open_compressed
 from sources.corpus import EXTENSIONS, read_corpus
 from sources.listing import list_inputs

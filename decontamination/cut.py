@@ -96,4 +96,4 @@ def cut_segment(segment: TextSegment, pieces: list[Span]) -> TextSegment:
         while len(lines) > first and not lines[-1]:
             lines.pop()
     continues = segment.continues and bool(pieces) and pieces[0][0] == 0
-    return TextSegment(text="\n".join(lines), headings=tuple(headings), continues=continues)
+    return replace(segment, text="\n".join(lines), headings=tuple(headings), continues=continues)

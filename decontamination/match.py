@@ -25,7 +25,7 @@ from decontamination.index import (
     word_bits,
 )
 from dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes, word_pattern
-from schemas.recipe import Decontamination, ItemRules
+from schemas.purging import Decontamination, ItemRules
 
 NGRAM, ITEM = "decontamination.ngram", "decontamination.item"
 _LONG_ITEM_WORDS = 20

@@ -9,7 +9,7 @@ from decontamination.cut import cut_document, kept_pieces
 from decontamination.index import BenchmarkIndex
 from decontamination.match import NGRAM, Match, word_spans
 from schemas.document import Document
-from schemas.recipe import Decontamination
+from schemas.purging import Decontamination
 from schemas.verdict import Drop
 
 PIECES, NOTHING_LEFT = "decontamination.pieces", "decontamination.nothing_left"

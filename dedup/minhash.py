@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dedup.words import Hashes, mix, ngram_hashes, word_hashes
+from dedup.words import Hashes, ngram_hashes, word_hashes
+from schemas.identity import mix
 
 Signatures = npt.NDArray[np.uint32]
 

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.likeness import SignatureBytes
-from dedup.words import Hashes, mix
+from dedup.words import Hashes
+from schemas.identity import mix
 
 SIDE = 32
 THUMBNAIL_BYTES = SIDE * SIDE

@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from schemas.identity import mix
+
 NORMALIZATION = "words-1"
 """Version of this module's reading of text; signatures of different versions don't compare."""
 
@@ -120,19 +122,6 @@ def normalized_text(text: str) -> bytes:
             for word in _WORD_OR_CHARACTER.findall(piece.decode("utf-8", "surrogatepass")):
                 found.append(normalized_word(word).encode("utf-8", "surrogatepass"))
     return b" ".join(found)
-
-
-def mix(values: Hashes) -> Hashes:
-    """Spread 64-bit values over all their bits (the finalizer of MurmurHash3)."""
-    shifted = values >> np.uint64(33)
-    mixed = values ^ shifted
-    mixed *= np.uint64(0xFF51AFD7ED558CCD)
-    np.right_shift(mixed, np.uint64(33), out=shifted)
-    mixed ^= shifted
-    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-    np.right_shift(mixed, np.uint64(33), out=shifted)
-    mixed ^= shifted
-    return mixed
 
 
 def ngram_hashes(hashes: Hashes, length: int) -> Hashes:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec
 
 from filters.words import ADULT_SOFT_WORDS, ADULT_WORDS, ListError, shipped_words
-from schemas.recipe import UrlRules
+from schemas.filter_rules import UrlRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 _WORDS = re.compile(r"[^\W_]+")

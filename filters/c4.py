@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from filters.reading import count_sentences
-from schemas.recipe import C4Rules
+from schemas.text_rules import C4Rules
 from schemas.verdict import Drop
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")

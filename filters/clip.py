@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.document import Document, ImageSegment, Segment, TextSegment
-from schemas.recipe import ClipRules
+from schemas.filter_rules import ClipRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 

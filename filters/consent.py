@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from schemas.recipe import Fetch
+from schemas.image_settings import Fetch
 from schemas.verdict import KEEP, Drop, Verdict
 
 # Directives whose value follows a colon; what stands before any other colon is a user agent.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from filters.reading import Reading, repeated
-from schemas.recipe import FineWebRules
+from schemas.text_rules import FineWebRules
 from schemas.verdict import Drop, Keep, Verdict
 
 _TERMINAL = (".", "!", "?", "…", "。", "！", "？", "؟", "۔", "।", "॥", "።", "՞", "։", "．", "｡")

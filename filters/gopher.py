@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dedup.words import mix
 from filters.reading import Reading, repeated
-from schemas.recipe import GopherQuality, GopherRepetition
+from schemas.identity import mix
+from schemas.text_rules import GopherQuality, GopherRepetition
 from schemas.verdict import Drop, Keep, Verdict
 
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters.words import words_of_file
-from schemas.recipe import ImageRules
+from schemas.filter_rules import ImageRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 _PHASH = re.compile("[0-9a-f]{16}")

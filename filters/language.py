@@ -8,7 +8,7 @@ from importlib.resources import files
 import fasttext
 
 from schemas.errors import UsageError
-from schemas.recipe import PageRules
+from schemas.filter_rules import PageRules
 from schemas.verdict import KEEP, Drop, Keep, Verdict
 
 WINDOWS = 5

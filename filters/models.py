@@ -11,7 +11,7 @@ import sentencepiece
 
 from filters.ccnet import ccnet_normalized
 from schemas.errors import CurateError, UsageError
-from schemas.recipe import ClassifierRules, PerplexityRules
+from schemas.text_rules import ClassifierRules, PerplexityRules
 from schemas.verdict import Drop, Keep, Verdict
 
 

@@ -6,7 +6,7 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from schemas.document import ImageSegment
-from schemas.recipe import NodeRules
+from schemas.filter_rules import NodeRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 _WORD = re.compile(r"[a-z]+")

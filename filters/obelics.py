@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from filters.words import ADULT_WORDS, STOP_WORDS, shipped_words, words_of_file
-from schemas.recipe import ObelicsLimits, ObelicsRules
+from schemas.text_rules import ObelicsLimits, ObelicsRules
 from schemas.verdict import Drop, Keep, Verdict
 
 _NO_LETTER = re.compile(r"[\W\d_]")

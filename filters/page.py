@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from schemas.document import Document, ImageSegment, TextSegment
-from schemas.recipe import PageRules
+from schemas.filter_rules import PageRules
 from schemas.verdict import KEEP, Drop, Keep, Verdict
 
 _WIDE = r"\u2e80-\u2fdf\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"

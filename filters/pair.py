@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from schemas.document import ImageSegment
-from schemas.recipe import PairRules
+from schemas.filter_rules import PairRules
 from schemas.verdict import KEEP, Drop, Verdict
 
 _TAG = re.compile(r"<[A-Z][A-Z_]*>")

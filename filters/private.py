@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from schemas.recipe import Masking
+from schemas.text_rules import Masking
 
 EMAIL, ADDRESS, PHONE = "email@example.com", "192.0.2.1", "+0 000 000 0000"
 """What stands in their place: addresses reserved for examples (RFC 2606, RFC 5737)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from schemas.recipe import RefinedWebLines
+from schemas.text_rules import RefinedWebLines
 from schemas.verdict import Drop
 
 _COUNTER = re.compile(

@@ -14,8 +14,8 @@ from filters.private import mask
 from filters.reading import Reading
 from filters.refinedweb import refinedweb_line
 from schemas.document import Document, TextSegment
-from schemas.recipe import C4Rules, Masking, ObelicsRules, RefinedWebLines, TextRules
 from schemas.text_lines import with_lines
+from schemas.text_rules import C4Rules, Masking, ObelicsRules, RefinedWebLines, TextRules
 from schemas.verdict import Drop, Verdict
 
 TellLine = Callable[[Drop], None]

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from schemas.errors import CurateError
-from schemas.recipe import ClipRules, ScoreHead
+from schemas.filter_rules import ClipRules, ScoreHead
 
 
 class ClipError(CurateError):

@@ -13,7 +13,8 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from filters.image import ImageFacts, image_rule
 from media.fingerprint import Fingerprint, fingerprint, small_grey
-from schemas.recipe import ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -13,7 +13,8 @@ from filters.image import ImageFacts
 from media.decode import EncodedImage
 from media.decoder_process import LENGTH
 from media.fingerprint import Fingerprint
-from schemas.recipe import ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 
 _STARTED_WITH = [sys.executable, "-m", "media.decoder_process"]

@@ -18,7 +18,8 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from media.decode import EncodedImage, decode_image
-from schemas.recipe import ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 
 LENGTH = struct.Struct("<I")

@@ -27,7 +27,7 @@ from filters.tdm_file import TdmFile, parse_tdm_file
 from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
 from media.transport import Response, Transport, TransportError
 from schemas.address import wire_address
-from schemas.recipe import Fetch
+from schemas.image_settings import Fetch
 from schemas.verdict import Drop
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -15,8 +15,9 @@ from decontamination.index import INDEX_SUFFIX
 from dedup.pictures import is_comparable
 from media.decoder import Decoder
 from media.store import FINGERPRINT_SCHEMA
+from schemas.filter_rules import ImageRules
 from schemas.identity import content_key
-from schemas.recipe import ImageRules, Images
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 
 _EVERY_IMAGE = ImageRules(min_side=1, drop_single_color=False)

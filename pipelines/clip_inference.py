@@ -28,8 +28,9 @@ from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import purged_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document
+from schemas.filter_rules import ClipRules
 from schemas.identity import image_key
-from schemas.recipe import ClipRules, Recipe
+from schemas.recipe import Recipe
 from schemas.verdict import Drop
 
 _MAX_LINES = 512

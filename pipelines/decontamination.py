@@ -39,7 +39,6 @@ from decontamination.index import (
 from decontamination.match import NGRAM, Match, find_matches
 from decontamination.purge import Found, Purged, purge
 from dedup.nodes import least
-from dedup.words import mix
 from pipelines.duplicates import drop_document, images_of
 from pipelines.engine import Engine
 from pipelines.exchange import Exchange, Task, run_step
@@ -50,8 +49,8 @@ from pipelines.purged import DECONTAMINATION as STAGE
 from pipelines.purged import PURGE_SCHEMA, distinct_documents, dropped_rows
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document, document_to_row
-from schemas.identity import image_key
-from schemas.recipe import Decontamination
+from schemas.identity import image_key, mix
+from schemas.purging import Decontamination
 from schemas.verdict import Drop
 
 INDEX_PATH = f"{STAGE}/benchmarks.index"
@@ -291,6 +290,9 @@ def _purged(
 ) -> Iterator[tuple[int, Document, Purged]]:
     rules = plan.recipe.decontamination
     assert rules is not None
+    if plan.recipe.sources[task.source].format == "instruction":
+        # What is left of a prompt or of its answer teaches something else.
+        rules = rules.model_copy(update={"action": "drop"})
     index = _load(run.root)
     job = _Job(run, rules, plan.parts)
     common = job.frequent().receive_all(0)

@@ -37,14 +37,17 @@ from schemas.document import (
     TextSegment,
     document_to_row,
 )
+from schemas.filter_rules import Filters
 from schemas.identity import content_key, document_id, image_key
 from schemas.page import DamagedRegion, Record
-from schemas.recipe import Filters, Source
+from schemas.source import Source
 from schemas.verdict import KEEP, Drop, Verdict
 from sources.archive import read_archive
 from sources.corpus import RejectedRow, read_corpus
 from sources.img2dataset import KIND as IMPORTED
 from sources.img2dataset import read_img2dataset
+from sources.instructions import KIND as INSTRUCTIONS
+from sources.instructions import read_instructions
 from sources.pair_tables import read_pair_table
 
 STAGE = "documents"
@@ -99,7 +102,8 @@ class _DocumentsPart:
     def take_corpus(self) -> None:
         """A corpus has documents already; web text among them is judged as pages are."""
         name = self.task.source
-        for item in read_corpus(self.task.path, self.source, self.task.file_name, name):
+        read = read_instructions if self.source.kind == INSTRUCTIONS else read_corpus
+        for item in read(self.task.path, self.source, self.task.file_name, name):
             self.part.came_in(name, "record")
             if isinstance(item, RejectedRow):
                 self.reject(item)
@@ -178,7 +182,7 @@ class _DocumentsPart:
 
     def take_archive(self) -> None:
         name = self.task.source
-        wants_images = self.source.format != "text"
+        wants_images = self.source.has_images
         limit = self.recipe.extraction.max_record_bytes
         for item in read_archive(self.task.path, limit):
             record_id = f"{item.origin.warc_file}@{item.origin.offset}"
@@ -268,7 +272,7 @@ class _DocumentsPart:
             if isinstance(judged, Drop):
                 return judged
             document = judged
-        if self.source.format == "text":
+        if not self.source.has_images:
             return document.with_segments(
                 [s for s in document.segments if isinstance(s, TextSegment)]
             )

@@ -43,7 +43,7 @@ from pipelines.purged import DUPLICATES as STAGE
 from pipelines.run_directory import RunDirectory
 from pipelines.signatures import check_parameters, hasher_of
 from schemas.errors import UsageError
-from schemas.recipe import Dedup
+from schemas.purging import Dedup
 from schemas.verdict import Drop
 
 RULES = dict(zip(STEPS, ("dedup.url", "dedup.exact", "dedup.near"), strict=True))

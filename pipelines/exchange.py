@@ -24,7 +24,7 @@ import pyarrow as pa
 from pipelines.engine import Engine, WorkList
 from pipelines.run_directory import RunDirectory
 
-CHUNK_ROWS = 1 << 18
+CHUNK_ROWS = 1 << 16
 """Rows that are read, and mostly worked on, at a time."""
 
 

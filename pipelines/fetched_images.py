@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from media.fetch import Failure, Fetched, SafeFetcher
 from pipelines.run_directory import RunDirectory
-from schemas.recipe import Fetch
+from schemas.image_settings import Fetch
 
 SPOOL = "spool/images"
 _SPOOL_SCHEMA = pa.schema(

@@ -40,7 +40,7 @@ def scored_parts(run: RunDirectory, plan: RunPlan) -> list[InputPart]:
     """The parts of the stage; none where the recipe does not ask for it, or it was skipped."""
     if plan.recipe.filters.clip is None or run.exists(SKIPPED_PATH):
         return []
-    return [p for p in plan.parts if plan.recipe.sources[p.source].format != "text"]
+    return [p for p in plan.parts if plan.recipe.sources[p.source].has_images]
 
 
 def why_skipped(recipe: Recipe) -> str | None:

@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.nodes import capture_number, least, locator, part_of, place_rows, preference, row_of
-from dedup.words import mix
 from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.engine import Engine
 from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, run_step
@@ -32,8 +31,9 @@ from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION, purged_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document
-from schemas.identity import content_key
-from schemas.recipe import Pictures, Recipe
+from schemas.identity import content_key, mix
+from schemas.image_settings import Pictures
+from schemas.recipe import Recipe
 
 STAGE = "pictures"
 
@@ -68,7 +68,7 @@ def pictured_parts(plan: RunPlan) -> list[InputPart]:
     """The parts whose documents have pictures; none where the recipe does not ask for the stage."""
     if plan.recipe.images.duplicates is None:
         return []
-    return [p for p in plan.parts if plan.recipe.sources[p.source].format != "text"]
+    return [p for p in plan.parts if plan.recipe.sources[p.source].has_images]
 
 
 def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes = SIZES) -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from dedup.nodes import least, locator, part_of, place, row_of
-from dedup.words import Hashes, mix
+from dedup.words import Hashes
 from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.duplicates import drop_document, images_of
@@ -31,8 +31,9 @@ from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import CUT_SCHEMA, REPEATS, deduplicated_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document
-from schemas.identity import content_key
-from schemas.recipe import Recipe, RepeatedLines
+from schemas.identity import content_key, mix
+from schemas.purging import RepeatedLines
+from schemas.recipe import Recipe
 from schemas.text_lines import units, without_units
 from schemas.verdict import Drop
 

@@ -29,7 +29,8 @@ from schemas.document import (
     document_to_row,
 )
 from schemas.identity import keyed_fraction
-from schemas.recipe import Images, Recipe
+from schemas.image_settings import Images
+from schemas.recipe import Recipe
 from schemas.verdict import Drop
 from tokenization.formats import document_lines
 
@@ -100,7 +101,7 @@ def _select(
     pictured: PictureVerdict,
 ) -> Document | Drop:
     source = recipe.sources[document.source]
-    if source.format == "text":
+    if not source.has_images:
         return document
     kept: list[Segment] = []
     shown: list[bytes] = []

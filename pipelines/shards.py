@@ -106,7 +106,8 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
     images = _ImageReader(part.run)
     writer = ShardWriter(path, schema, images.read)
     targets = 0
-    for row in packer(_documents(part, task, formatter), settings.block, settings.image_slots):
+    documents = _documents(part, task, formatter, settings.block)
+    for row in packer(documents, settings.block, settings.image_slots):
         if isinstance(row, Cut):
             verdict = Drop(row.rule, row.tokens, row.limit)
             part.drop(task.source, "line", row.document.id, row.document.url, verdict)
@@ -129,7 +130,7 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
 
 
 def _documents(
-    part: PartWriter, task: ShardTask, formatter: Formatter
+    part: PartWriter, task: ShardTask, formatter: Formatter, block: int
 ) -> Iterator[TokenizedDocument]:
     for input_part in task.parts:
         with part.run.open(f"selected/{input_part.name}.parquet") as stream:
@@ -141,6 +142,10 @@ def _documents(
                     if tokenized.length <= 1:
                         empty = Drop("pack.empty", tokenized.length, 2)
                         part.drop(task.source, "document", document.id, document.url, empty)
+                        continue
+                    if formatter.format == "instruction" and tokenized.length >= block:
+                        long = Drop("pack.instruction_too_long", tokenized.length, block - 1)
+                        part.drop(task.source, "document", document.id, document.url, long)
                         continue
                     part.went_out(task.source, "document")
                     yield tokenized

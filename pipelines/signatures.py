@@ -24,7 +24,7 @@ from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
 from schemas.address import wire_address
 from schemas.identity import content_key
-from schemas.recipe import Dedup
+from schemas.purging import Dedup
 
 STAGE = "signatures"
 
@@ -125,7 +125,8 @@ def _signature_row(
     keyed = int.from_bytes(content_key(str(seed), "dedup", row.id)[:8], "little")
     high, low = preference(quality, len(row.text), keyed)
     is_pair = row_format == "pairs"
-    near = dedup.near and not is_pair
+    # Instructions of one task share a template: what is new in one is a small part of its words.
+    near = dedup.near and row_format in ("text", "interleaved")
     shingles = hasher.shingles(row.text) if near else np.empty(0, np.uint32)
     signature = hasher.signature(shingles) if shingles.size else np.zeros(hasher.size, "<u4")
     shown = (wire_address(url) for url in row.images) if is_pair else ()

@@ -30,6 +30,8 @@ class TextSegment:
     headings: tuple[Heading, ...] = ()
     continues: bool = False
     """The first line goes on where the text before it left off: an image stands inside a line."""
+    prompt: bool = False
+    """Given and not learnt, as an instruction is: its tokens are no targets of the loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +123,8 @@ def join_adjacent_text(segments: Iterator[Segment] | list[Segment]) -> tuple[Seg
         if isinstance(segment, TextSegment):
             if not segment.text.strip():
                 continue
-            if joined and isinstance(joined[-1], TextSegment):
-                before = joined[-1]
+            before = joined[-1] if joined else None
+            if isinstance(before, TextSegment) and before.prompt == segment.prompt:
                 joined[-1] = _joined(before, segment)
                 continue
         joined.append(segment)
@@ -170,6 +172,7 @@ DOCUMENT_SCHEMA = pa.schema(
                         ("type", pa.string()),
                         ("text", pa.string()),
                         ("continues", pa.bool_()),
+                        ("prompt", pa.bool_()),
                         ("headings", pa.list_(_HEADING)),
                         ("url", pa.string()),
                         ("alt", pa.string()),
@@ -212,6 +215,7 @@ def _segment_to_row(segment: Segment) -> dict[str, Any]:
             "type": "text",
             "text": segment.text,
             "continues": segment.continues,
+            "prompt": segment.prompt,
             "headings": [{"line": h.line, "level": h.level} for h in segment.headings],
         }
     row: dict[str, Any] = {
@@ -257,6 +261,7 @@ def _segment_from_row(row: dict[str, Any]) -> Segment:
         return TextSegment(
             text=row["text"],
             continues=row["continues"],
+            prompt=row["prompt"],
             headings=tuple(Heading(**h) for h in row["headings"]),
         )
     stored = row["stored"]
@@ -295,6 +300,8 @@ def _segment_to_json(segment: Segment) -> dict[str, Any]:
         shown: dict[str, Any] = {"type": "text", "text": segment.text}
         if segment.headings:
             shown["headings"] = [{"line": h.line, "level": h.level} for h in segment.headings]
+        if segment.prompt:
+            shown["prompt"] = True
         return shown
     shown = {
         "type": "image",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+import numpy as np
+import numpy.typing as npt
+
 from schemas.address import wire_address
 
 KEY_BYTES = 16
@@ -33,3 +36,16 @@ def document_id(warc_file: str, offset: int, url: str, variant: str = "") -> str
 def image_key(url: str) -> bytes:
     """16-byte key of an image URL in its wire form: one stored image per key."""
     return content_key("image", wire_address(url))
+
+
+def mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Spread 64-bit values over all their bits (the finalizer of MurmurHash3)."""
+    shifted = values >> np.uint64(33)
+    mixed = values ^ shifted
+    mixed *= np.uint64(0xFF51AFD7ED558CCD)
+    np.right_shift(mixed, np.uint64(33), out=shifted)
+    mixed ^= shifted
+    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+    np.right_shift(mixed, np.uint64(33), out=shifted)
+    mixed ^= shifted
+    return mixed

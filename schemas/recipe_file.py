@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import UsageError
-from schemas.recipe import Filters, Recipe
+from schemas.filter_rules import Filters
+from schemas.recipe import Recipe
 
 
 class RecipeError(UsageError):
@@ -67,10 +68,11 @@ def recipe_to_yaml(recipe: Recipe) -> str:
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """SHA-256 of what decides the output; where the inputs lie is left out."""
+    """SHA-256 of what decides the shards: not where inputs lie, nor how training mixes them."""
     data = recipe.model_dump(mode="json")
+    del data["mixture"]
     for source in data["sources"].values():
-        for key in ("paths", "crawl", "crawl_root", "limit"):
+        for key in ("paths", "crawl", "crawl_root", "limit", "weight", "tokens"):
             del source[key]
     if recipe.dedup is not None:
         del data["dedup"]["against"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from schemas.document import Document, Heading, TextSegment
@@ -31,7 +32,7 @@ def _segment_lines(segment: TextSegment, judge: Callable[[str], str | None]) -> 
         if number in levels:
             headings.append(Heading(line=len(lines), level=levels[number]))
         lines.append(judged)
-    return TextSegment(text="\n".join(lines), headings=tuple(headings), continues=continues)
+    return replace(segment, text="\n".join(lines), headings=tuple(headings), continues=continues)
 
 
 def units(document: Document, unit: Unit) -> list[str]:

@@ -21,7 +21,7 @@ import zstandard
 from schemas.document import Document, ImageSegment, Segment, TextSegment
 from schemas.identity import document_id
 from schemas.page import DamagedRegion, Origin
-from schemas.recipe import Source
+from schemas.source import Source
 from schemas.verdict import Drop
 from sources.archive import read_archive
 from sources.compressed import open_compressed
@@ -94,25 +94,33 @@ def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) 
     """A row of JSON or Parquet: `text`, or `segments` as `curate extract` prints them."""
     if not isinstance(row, dict):
         return Drop("record.damaged", f"a {type(row).__name__} and not an object")
-    for path, wanted in source.select.items():
-        value = look_up(row, path)
-        if str(value) not in wanted:
-            return Drop("record.not_selected", f"{path}: {value}"[:200])
+    left_out = not_selected(row, source)
+    if left_out is not None:
+        return left_out
     segments = _segments(row, source.text_field)
     if isinstance(segments, Drop):
         return segments
-    url = _text_of(look_up(row, "url") or look_up(row, "meta.url") or "")
+    url = text_of(look_up(row, "url") or look_up(row, "meta.url") or "")
     given = look_up(row, source.id_field)
-    own_id = "" if given is None else _text_of(given)
+    own_id = "" if given is None else text_of(given)
     return Document(
         id=own_id or document_id(origin.warc_file, origin.offset, url),
         source=source_name,
         url=url,
         segments=segments,
         origin=origin,
-        date=_text_of(look_up(row, "date") or look_up(row, "meta.date") or ""),
-        title=_text_of(look_up(row, "title") or ""),
+        date=text_of(look_up(row, "date") or look_up(row, "meta.date") or ""),
+        title=text_of(look_up(row, "title") or ""),
     )
+
+
+def not_selected(row: Mapping[str, Any], source: Source) -> Drop | None:
+    """Why `source.select` leaves a row out, or None."""
+    for path, wanted in source.select.items():
+        value = look_up(row, path)
+        if str(value) not in wanted:
+            return Drop("record.not_selected", f"{path}: {value}"[:200])
+    return None
 
 
 def look_up(row: Mapping[str, Any], path: str) -> Any:
@@ -137,25 +145,26 @@ def _segments(row: dict[str, Any], text_field: str) -> tuple[Segment, ...] | Dro
             if item.get("type") == "image":
                 made.append(
                     ImageSegment(
-                        url=_text_of(item.get("url") or ""),
-                        alt=_text_of(item.get("alt") or ""),
-                        caption=_text_of(item.get("caption") or ""),
+                        url=text_of(item.get("url") or ""),
+                        alt=text_of(item.get("alt") or ""),
+                        caption=text_of(item.get("caption") or ""),
                     )
                 )
             else:
-                made.append(TextSegment(text=_text_of(item.get("text") or "")))
+                text = text_of(item.get("text") or "")
+                made.append(TextSegment(text=text, prompt=item.get("prompt") is True))
         found = tuple(made)
     else:
         text = look_up(row, text_field)
         if not isinstance(text, str):
             return Drop("record.no_text", f"{text_field} is {type(text).__name__}")
-        found = (TextSegment(text=_text_of(text)),)
+        found = (TextSegment(text=text_of(text)),)
     if not any(isinstance(s, ImageSegment) or s.text.strip() for s in found):
         return Drop("record.no_text", "empty")
     return found
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
     """As text that UTF-8 can hold: JSON holds lone surrogates, Arrow does not."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
@@ -185,6 +194,11 @@ def _read_text(path: str) -> Iterator[Any]:
     yield {"text": data.decode("utf-8-sig", "replace"), "title": title}
 
 
+def read_rows(path: str) -> Iterator[Any]:
+    """The rows of a Parquet or JSON lines file, as its name says; `Drop` for those unreadable."""
+    return _read_parquet(path) if path.lower().endswith(".parquet") else _read_json_lines(path)
+
+
 _READERS = {"jsonl": _read_json_lines, "parquet": _read_parquet, "text": _read_text}
 
 
@@ -206,9 +220,9 @@ def _read_wet(path: str, name: str, source_name: str) -> Iterator[Document | Rej
                 yield RejectedRow(item.origin, Drop("record.no_text", "empty"))
                 continue
             yield Document(
-                id=document_id(name, item.origin.offset, _text_of(item.url)),
+                id=document_id(name, item.origin.offset, text_of(item.url)),
                 source=source_name,
-                url=_text_of(item.url),
+                url=text_of(item.url),
                 segments=(TextSegment(text=text),),
                 origin=item.origin,
                 date=item.date,

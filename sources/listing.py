@@ -10,10 +10,12 @@ from typing import Any
 import fsspec
 
 from schemas.errors import UsageError
-from schemas.recipe import Source
+from schemas.source import Source
 from sources.corpus import COMPRESSIONS, EXTENSIONS
 from sources.img2dataset import EXTENSIONS as IMPORTED_EXTENSIONS
 from sources.img2dataset import KIND as IMPORTED
+from sources.instructions import EXTENSIONS as INSTRUCTION_EXTENSIONS
+from sources.instructions import KIND as INSTRUCTIONS
 from sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
 from sources.pair_tables import TABLES
 
@@ -105,6 +107,8 @@ def _is_of_kind(path: str, kind: str) -> bool:
         return name.endswith(IMPORTED_EXTENSIONS)
     for compression in COMPRESSIONS if kind not in ("warc", "wet", "parquet") else ():
         name = name.removesuffix(compression)
+    if kind == INSTRUCTIONS:
+        return name.endswith(INSTRUCTION_EXTENSIONS)
     return name.endswith(TABLE_EXTENSIONS if kind in TABLES else EXTENSIONS[kind])
 
 

@@ -20,7 +20,7 @@ from schemas.document import Document, ImageSegment, TextSegment
 from schemas.errors import UsageError
 from schemas.identity import document_id
 from schemas.page import Origin
-from schemas.recipe import Source
+from schemas.source import Source
 from schemas.verdict import Drop
 from sources.compressed import open_compressed
 from sources.corpus import READ_ERRORS, RejectedRow

@@ -3,10 +3,11 @@
     text         line </line> line </line> ... line </s>
     pairs        <image> S*64 </image> caption </s>
     interleaved  <image> S*64 </image> line </line> line <image> S*64 </image> line </s>
+    instruction  prompt line </line> prompt line </line> answer line </line> answer line </s>
 
 `S` is a slot that the vision encoder fills; it holds the id of `<image>`, as in the released
 code. `<s>` is set by packing, at the head of a row. A unit is what packing never parts: a line, a
-pair, or an image with the line that follows it.
+pair, an instruction with its answer, or an image with the line that follows it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Formatter:
             return TokenizedDocument(document, self._text(document.text))
         if self.format == "pairs":
             return TokenizedDocument(document, self._pair(document))
+        if self.format == "instruction":
+            return TokenizedDocument(document, self._instruction(document))
         return TokenizedDocument(document, self._interleaved(document))
 
     def _text(self, text: str) -> tuple[Unit, ...]:
@@ -72,6 +75,17 @@ class Formatter:
         image = self._image(document.images[0], first=True)
         caption = self.vocabulary.encode([" ".join(lines_of(document.text))])[0]
         return (_joined(image, _all_targets([*caption, EOS])),)
+
+    def _instruction(self, document: Document) -> tuple[Unit, ...]:
+        """Loss on the answer and `</s>` alone (KOSMOS-1 section 3.3)."""
+        tokens: list[int] = []
+        targets: list[bool] = []
+        for segment in document.segments:
+            if isinstance(segment, TextSegment):
+                for ids in self.vocabulary.encode(lines_of(segment.text)):
+                    tokens += [*ids, self.vocabulary.line_end]
+                    targets += [not segment.prompt] * (len(ids) + 1)
+        return (Unit((*tokens[:-1], EOS), (*targets[:-1], True)),)
 
     def _interleaved(self, document: Document) -> tuple[Unit, ...]:
         units: list[Unit] = []

@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.deduplication.corpus import COPY_EVERY, copies_left, real_sentences, write_corpus
 
 SCALE = (100_000, 300_000, 1_000_000)
+DOCUMENTS_PER_FILE = 10_000
 RIVAL_DOCUMENTS = 50_000
 DATATROVE_PYTHON = ".venv-datatrove/bin/python"
 
@@ -40,7 +41,8 @@ def measure_scale(scratch: Path, sentences: list[str]) -> None:
     heads = ("documents", "wall s", "CPU s", "per 1M", "peak MB", "pairs left")
     print("".join(f"{head:>12}" for head in heads), flush=True)
     for count in SCALE:
-        source = write_corpus(scratch / f"in-{count}", sentences, count, files=20)
+        files = count // DOCUMENTS_PER_FILE
+        source = write_corpus(scratch / f"in-{count}", sentences, count, files=files)
         wall, cpu, peak, left = _run_ours(source, scratch / f"out-{count}", workers=2)
         print(
             f"{count:>12,}{wall:>12.0f}{cpu:>12.0f}{cpu * 1e6 / count:>12.0f}{peak:>12.0f}"

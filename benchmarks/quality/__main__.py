@@ -25,9 +25,10 @@ from filters.language import language_rule
 from filters.record import classify_record
 from filters.text import apply_text_rules
 from schemas.document import Document, TextSegment
+from schemas.filter_rules import PageRules
 from schemas.page import Origin, Record
-from schemas.recipe import C4Rules, PageRules, TextRules
 from schemas.recipe_file import load_recipe
+from schemas.text_rules import C4Rules, TextRules
 from schemas.verdict import Drop
 from sources.archive import read_archive
 

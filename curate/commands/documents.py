@@ -70,7 +70,7 @@ def dedup(
     the input), DIR/ledger.jsonl (what was dropped, by which rule, for which document) and
     DIR/report.json. An interrupted command goes on where it was when it is given again.
     """
-    from schemas.recipe import DEDUP_PRESETS, Dedup
+    from schemas.purging import DEDUP_PRESETS, Dedup
 
     given = {"bands": bands, "rows": rows, "shingle_words": shingle_words}
     settings: dict[str, Any] = {
@@ -140,7 +140,7 @@ def decontaminate(
     cut or dropped, and for which items) and DIR/report.json (what each benchmark hit, with the
     worst examples in their context).
     """
-    from schemas.recipe import Decontamination
+    from schemas.purging import Decontamination
 
     off: dict[str, Any] = {"ngrams": {"items": None}, "items": {"ngrams": None}}.get(method, {})
     settings = {"benchmarks": benchmarks, "registry": registry, "action": action, **off}
@@ -223,7 +223,7 @@ def benchmark_index_build(
             click.echo(f"  no image: {path}")
         return
     from pipelines.decontamination import index_of
-    from schemas.recipe import Decontamination
+    from schemas.purging import Decontamination
 
     index = index_of(Decontamination(benchmarks=benchmarks, registry=registry))
     out.write_bytes(save_index(index))

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from curate.commands.common import ManyValues, explained, workers_option
-from schemas.recipe import PAIR_TABLES
 from schemas.recipe_file import parse_recipe
+from schemas.source import PAIR_TABLES
 
 
 @click.command("fetch-pairs", cls=ManyValues)

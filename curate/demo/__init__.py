@@ -16,7 +16,7 @@ from curate.demo.texts import BENCHMARK_ITEM
 from curate.progress import ProgressWatch
 from pipelines.run_directory import RunDirectory
 from pipelines.worker_processes import Process
-from schemas.recipe import Decontamination
+from schemas.purging import Decontamination
 
 
 def run_demo(out: str, workers: int, processes: list[Process]) -> None:

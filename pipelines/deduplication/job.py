@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from dedup.likeness import Likeness
 from dedup.nodes import MAX_PARTS, Columns, locator, place
-from dedup.words import Hashes, mix
+from dedup.words import Hashes
 from pipelines.exchange import Exchange, Task
 from pipelines.run_directory import RunDirectory
 from schemas.errors import UsageError
-from schemas.identity import content_key
+from schemas.identity import content_key, mix
 
 STEPS = ("urls", "exact", "clusters")
 """The steps that find duplicates, in order: a job does some of them."""
@@ -71,9 +71,9 @@ class SignaturePart:
 class Sizes:
     """How work is cut; the outcome does not depend on it."""
 
-    group_documents: int = 125_000
+    group_documents: int = 50_000
     """Documents that are worked on together: neighbouring parts, or a range of a large one."""
-    partition_rows: int = 1_000_000
+    partition_rows: int = 300_000
     """Rows that a partition should have."""
 
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from dedup.nodes import Columns, Least, comes_first, distinct_pairs, is_of_this_run, least, locator
-from dedup.words import mix
 from pipelines.deduplication.candidates import send_edges
 from pipelines.deduplication.job import PAIR, Job, chosen, pair_up
 from pipelines.exchange import Exchange, Task
+from schemas.identity import mix
 
 MAX_ROUNDS = 64
 

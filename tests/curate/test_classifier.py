@@ -15,8 +15,8 @@ from filters.language import LanguageModelError, identify_language
 from filters.models import ModelError, classifier_rule, perplexity_rule
 from pipelines.run_directory import RunDirectory
 from schemas.errors import CurateError
-from schemas.recipe import ClassifierRules, PerplexityRules
 from schemas.recipe_file import parse_recipe, recipe_fingerprint
+from schemas.text_rules import ClassifierRules, PerplexityRules
 from schemas.verdict import Drop, Keep
 from tests.texts import prose
 

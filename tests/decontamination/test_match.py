@@ -23,7 +23,7 @@ from decontamination.index import (
     save_index,
 )
 from decontamination.match import ITEM, NGRAM, find_matches, word_spans
-from schemas.recipe import Decontamination
+from schemas.purging import Decontamination
 from tests.texts import prose, with_words_replaced
 
 RULES = Decontamination(benchmarks=("items.jsonl",))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedup.minhash import MinHasher, similarity
-from schemas.recipe import DEDUP_PRESETS
+from schemas.purging import DEDUP_PRESETS
 from tests.texts import prose, with_words_replaced
 
 FINEWEB = MinHasher(14, 8, 5)

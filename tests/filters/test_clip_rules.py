@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from filters.clip import assign_lines, clip_rule, lines_of, move_to_lines, near_lines
 from schemas.document import Document, ImageSegment, Segment, TextSegment
+from schemas.filter_rules import ClipRules, ScoreHead
 from schemas.page import Origin
-from schemas.recipe import ClipRules, ScoreHead
 from schemas.verdict import KEEP, Drop, Verdict
 
 HEAD = ScoreHead(weights="head.pt")

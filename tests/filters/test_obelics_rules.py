@@ -12,8 +12,9 @@ from filters.obelics import obelics_document_rule, obelics_paragraph
 from filters.text import apply_text_rules
 from filters.words import ListError
 from schemas.document import Document, ImageSegment, TextSegment
+from schemas.filter_rules import UrlRules
 from schemas.page import Origin
-from schemas.recipe import ObelicsRules, TextRules, UrlRules
+from schemas.text_rules import ObelicsRules, TextRules
 from schemas.verdict import Drop, Keep
 
 PLAIN = (

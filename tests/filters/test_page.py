@@ -5,8 +5,8 @@ import pytest
 from filters.language import language_rule
 from filters.page import coherence_rule, count_words, interspersed_rule, length_rule
 from schemas.document import Document, ImageSegment, Segment, TextSegment
+from schemas.filter_rules import PageRules
 from schemas.page import Origin
-from schemas.recipe import PageRules
 from schemas.verdict import Drop, Keep
 
 RULES = PageRules()

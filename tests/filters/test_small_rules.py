@@ -10,8 +10,9 @@ from filters.node import node_rule
 from filters.pair import caption_rule, table_score_rule, table_size_rule
 from filters.record import classify_record
 from schemas.document import ImageSegment
+from schemas.filter_rules import ImageRules, NodeRules, PairRules
+from schemas.image_settings import Fetch
 from schemas.page import Origin, Record
-from schemas.recipe import Fetch, ImageRules, NodeRules, PairRules
 from schemas.verdict import Drop, Keep
 from tests.conftest import picture
 

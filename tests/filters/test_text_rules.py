@@ -26,8 +26,9 @@ from filters.refinedweb import refinedweb_line
 from filters.text import apply_text_rules
 from filters.words import ListError
 from schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
+from schemas.filter_rules import UrlRules
 from schemas.page import Origin
-from schemas.recipe import (
+from schemas.text_rules import (
     C4Rules,
     FineWebRules,
     GopherQuality,
@@ -35,7 +36,6 @@ from schemas.recipe import (
     Masking,
     RefinedWebLines,
     TextRules,
-    UrlRules,
 )
 from schemas.verdict import Drop, Keep
 from tests.texts import prose

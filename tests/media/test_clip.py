@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from media.clip import ClipError, ClipModel, load_clip
-from schemas.recipe import ClipRules, ScoreHead
+from schemas.filter_rules import ClipRules, ScoreHead
 from tests.small_clip import CAPTIONS, drawn
 
 SEEDS = (121, 123, 125, 127)

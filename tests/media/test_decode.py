@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from media.decode import EncodedImage, decode_image
-from schemas.recipe import ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 from tests.conftest import flat_picture, picture
 

@@ -16,7 +16,8 @@ from PIL import Image
 from media import decoder as decoder_module
 from media.decode import decode_image
 from media.decoder import Decoder, DecoderError
-from schemas.recipe import ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Images
 from schemas.verdict import Drop
 from tests.conftest import flat_picture, picture
 

@@ -15,7 +15,7 @@ import pytest
 
 from media.address_guard import is_public
 from media.fetch import Failure, Fetched, SafeFetcher
-from schemas.recipe import Fetch
+from schemas.image_settings import Fetch
 
 
 class Site:

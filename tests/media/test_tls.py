@@ -17,7 +17,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from media.fetch import Failure, Fetched, SafeFetcher
-from schemas.recipe import Fetch
+from schemas.image_settings import Fetch
 
 VERSIONS: list[str] = []
 CLIENTS: set[tuple[str, int]] = set()

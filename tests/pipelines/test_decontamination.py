@@ -19,7 +19,9 @@ from pipelines.plan import RunPlan, plan_parts
 from pipelines.purged import purged_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document, ImageSegment
-from schemas.recipe import Decontamination, Recipe, Source
+from schemas.purging import Decontamination
+from schemas.recipe import Recipe
+from schemas.source import Source
 from tests.texts import prose
 
 ITEM = prose("item", 30).replace("\n", " ")

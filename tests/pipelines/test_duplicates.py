@@ -26,7 +26,9 @@ from pipelines.parts import PartTask, run_parts
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.run_directory import RunDirectory
 from schemas.errors import UsageError
-from schemas.recipe import Dedup, Recipe, Source
+from schemas.purging import Dedup
+from schemas.recipe import Recipe
+from schemas.source import Source
 from tests.texts import prose, with_words_replaced
 
 SMALL = Sizes(group_documents=70, partition_rows=500)

@@ -22,8 +22,11 @@ from pipelines.purged import distinct_documents
 from pipelines.repeats import STAGE, run_repeats
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, success_path
+from schemas.filter_rules import Filters, PairRules
 from schemas.ledger import Tally
-from schemas.recipe import Dedup, Filters, PairRules, Recipe, RepeatedLines, Source
+from schemas.purging import Dedup, RepeatedLines
+from schemas.recipe import Recipe
+from schemas.source import Source
 from tests.pipelines.test_duplicates import Row, row, run_of
 
 SMALL = Sizes(group_documents=7, partition_rows=20)

@@ -7,8 +7,9 @@ from pipelines.image_fates import ImageFates
 from pipelines.selection import PictureVerdict, judge_reference
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
 from schemas.identity import image_key
+from schemas.image_settings import Images, Pictures
 from schemas.page import Origin
-from schemas.recipe import Images, Pictures, Recipe
+from schemas.recipe import Recipe
 from schemas.recipe_file import parse_recipe
 from schemas.verdict import Drop
 

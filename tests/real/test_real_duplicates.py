@@ -14,7 +14,7 @@ from extraction import extract
 from filters.record import classify_record
 from schemas.document import Document
 from schemas.page import DamagedRegion
-from schemas.recipe import DEDUP_PRESETS
+from schemas.purging import DEDUP_PRESETS
 from sources.archive import read_archive
 from tests.conftest import SHARED_DATA, needs_shared_data
 

@@ -17,7 +17,8 @@ from dedup.pictures import PictureLikeness, is_comparable
 from media.decode import EncodedImage, decode_image
 from media.decoder import Decoder
 from media.fetch import Fetched, SafeFetcher
-from schemas.recipe import Fetch, ImageRules, Images
+from schemas.filter_rules import ImageRules
+from schemas.image_settings import Fetch, Images
 from schemas.verdict import Drop
 from tests.conftest import SHARED_DATA, needs_shared_data
 from tests.pictures import copies

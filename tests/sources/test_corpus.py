@@ -17,8 +17,8 @@ import zstandard
 from warcio.warcwriter import WARCWriter
 
 from schemas.document import Document, ImageSegment, TextSegment
-from schemas.recipe import Source
 from schemas.recipe_file import RecipeError, parse_recipe
+from schemas.source import Source
 from sources.corpus import RejectedRow, read_corpus
 from sources.listing import InputError, list_inputs
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from curate.demo.server import Resource, serve
-from schemas.recipe import Source
+from schemas.source import Source
 from sources.archive import read_archive
 from sources.listing import InputError, list_inputs
 from tests.conftest import html_page, write_warc

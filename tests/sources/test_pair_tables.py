@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.document import Document
-from schemas.recipe import PairColumns, Source
+from schemas.source import PairColumns, Source
 from sources.corpus import RejectedRow
 from sources.listing import list_inputs
 from sources.pair_tables import read_pair_table

@@ -1,0 +1,136 @@
+"""Instruction data as published to documents: a prompt, then its answer.
+
+    {instruction, instances: [{input, instruction_with_input, output}]}   Unnatural Instructions,
+                                                                          self-instruct
+    {instruction, input, output}                                          Alpaca
+    {inputs, targets}                                                     FLAN v2
+    {inputs_pretokenized, targets_pretokenized}                           P3
+    {prompt, completion}                                                  self-instruct's T0 rows
+    question TAB answer TAB reasoning                                     FLAN, chain of thought
+
+The layout of a row is told by its keys. A row of several instances gives several documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from schemas.document import Document, TextSegment
+from schemas.identity import document_id
+from schemas.page import Origin
+from schemas.recipe import Source
+from schemas.verdict import Drop
+from sources.compressed import open_compressed
+from sources.corpus import READ_ERRORS, RejectedRow, look_up, not_selected, read_rows, text_of
+
+KIND = "instructions"
+EXTENSIONS = (".jsonl", ".json", ".ndjson", ".parquet", ".tsv")
+
+Exchanges = list[tuple[str, str]]
+"""Prompts with their answers."""
+
+
+def read_instructions(
+    path: str, source: Source, name: str, source_name: str
+) -> Iterator[Document | RejectedRow]:
+    """The documents of one file in file order, and the rows that give none.
+
+    `origin.offset` counts rows.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
+    rows = _read_tsv(path) if ".tsv" in name.lower() else read_rows(path)
+    number = -1
+    while True:
+        number += 1
+        origin = Origin(warc_file=name, offset=number)
+        try:
+            row = next(rows, None)
+        except READ_ERRORS as error:
+            # The rest of the file is unreadable: its rows can't even be counted.
+            yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
+            return
+        if row is None:
+            return
+        if isinstance(row, dict):
+            row = not_selected(row, source) or row
+        found = row if isinstance(row, Drop) else exchanges_of(row)
+        if isinstance(found, Drop):
+            yield RejectedRow(origin, found)
+            continue
+        given = look_up(row, source.id_field) if isinstance(row, dict) else None
+        for index, (prompt, answer) in enumerate(found):
+            variant = str(index) if index else ""
+            own_id = "" if given is None else f"{text_of(given)}{':' if variant else ''}{variant}"
+            yield Document(
+                id=own_id or document_id(name, number, "", variant),
+                source=source_name,
+                url="",
+                segments=(TextSegment(text=prompt, prompt=True), TextSegment(text=answer)),
+                origin=origin,
+            )
+
+
+def exchanges_of(row: Any) -> Exchanges | Drop:
+    """What a row asks and what it answers."""
+    if isinstance(row, tuple):
+        question, answer, reasoning = row
+        found = [(question, f"{reasoning} The answer is {answer}.")]
+    elif not isinstance(row, dict):
+        return Drop("record.damaged", f"a {type(row).__name__} and not an object")
+    else:
+        layout = next((read for keys, read in _LAYOUTS if keys <= row.keys()), None)
+        if layout is None:
+            return Drop("record.no_instruction", " ".join(sorted(map(str, row)))[:200])
+        try:
+            found = layout(row)
+        except (KeyError, TypeError) as error:
+            return Drop("record.damaged", f"{type(error).__name__}: {error}"[:200])
+    cleaned = [(text_of(prompt).strip(), text_of(answer).strip()) for prompt, answer in found]
+    if not cleaned or not all(prompt and answer for prompt, answer in cleaned):
+        return Drop("record.no_text", "empty prompt or answer")
+    return cleaned
+
+
+def _instances(row: dict[str, Any]) -> Exchanges:
+    return [
+        (
+            instance.get("instruction_with_input")
+            or _with_input(row["instruction"], instance.get("input")),
+            instance["output"],
+        )
+        for instance in row["instances"]
+    ]
+
+
+def _with_input(instruction: str, given: str | None) -> str:
+    return f"{instruction}\n{given}" if given and given != "<noinput>" else instruction
+
+
+def _columns(prompt: str, answer: str) -> tuple[set[str], Callable[[dict[str, Any]], Exchanges]]:
+    return {prompt, answer}, lambda row: [(row[prompt], row[answer])]
+
+
+_LAYOUTS: tuple[tuple[set[str], Callable[[dict[str, Any]], Exchanges]], ...] = (
+    ({"instruction", "instances"}, _instances),
+    (
+        {"instruction", "output"},
+        lambda row: [(_with_input(row["instruction"], row.get("input")), row["output"])],
+    ),
+    _columns("inputs", "targets"),
+    _columns("inputs_pretokenized", "targets_pretokenized"),
+    _columns("prompt", "completion"),
+)
+
+
+def _read_tsv(path: str) -> Iterator[tuple[str, str, str] | Drop]:
+    """FLAN's chain-of-thought files: no header, a line break in a field written as `\\n`."""
+    with open_compressed(path) as stream:
+        for line in stream:
+            fields = line.decode("utf-8", "replace").rstrip("\r\n").replace("\\n", "\n").split("\t")
+            if len(fields) == 3:
+                yield fields[0], fields[1], fields[2]
+            else:
+                yield Drop("record.damaged", f"{len(fields)} columns", "3")
