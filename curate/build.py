@@ -24,6 +24,8 @@ from pipelines.image_scores import SKIPPED_PATH, why_skipped
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
+from pipelines.shard_manifest import write_manifest
+from pipelines.shards import STAGE as SHARDS
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
@@ -46,14 +48,29 @@ class RunError(CurateError):
 
 
 def with_inputs(recipe: Recipe, inputs: tuple[str, ...]) -> Recipe:
-    """The recipe with the inputs of all its sources replaced by the given paths."""
+    """The recipe with the inputs of its archives (without any, of all sources) replaced."""
     if not inputs:
         return recipe
+    has_archives = any(source.kind == "warc" for source in recipe.sources.values())
     sources = {
         name: source.model_copy(update={"paths": inputs, "crawl": None})
+        if source.kind == "warc" or not has_archives
+        else source
         for name, source in recipe.sources.items()
     }
     return recipe.model_copy(update={"sources": sources})
+
+
+def without_empty_slots(recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """The recipe with those sources alone that name inputs, and the names of the others.
+
+    A recipe without any input is left as it is.
+    """
+    empty = [name for name, source in recipe.sources.items() if not source.is_filled]
+    if len(empty) == len(recipe.sources):
+        return recipe, []
+    filled = {name: source for name, source in recipe.sources.items() if source.is_filled}
+    return recipe.model_copy(update={"sources": filled}), empty
 
 
 def build_shards(
@@ -104,6 +121,8 @@ def build_shards(
             for stage in STAGES:
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
+                if stage.name == SHARDS:
+                    write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
                 _write_run_json(run, plan, input_fingerprint, runner, workers, records)
                 if stage.name == until:
                     break

@@ -24,12 +24,12 @@ from dedup.words import (
     LETTER_VALUES,
     NORMALIZATION,
     Hashes,
-    mix,
     ngram_hashes,
     normalized_text,
     word_hashes,
 )
 from schemas.errors import UsageError
+from schemas.identity import mix
 
 INDEX_SUFFIX = ".index"
 SEED_WORDS = 4

@@ -42,8 +42,8 @@ class Source(Section):
         "file. `laion-400m` to `grit` are tables of pairs as published (.parquet, .csv or .tsv), "
         "`pairs` any other with columns `url` and `caption`, or `columns`; `img2dataset` is what "
         "that tool wrote, images included (.tar or .parquet); `instructions` are rows as Unnatural "
-        "Instructions, self-instruct, Alpaca, FLAN v2 and P3 publish them (.jsonl, .parquet; FLAN's "
-        "chain-of-thought .tsv). Lines and tables but Parquet may be "
+        "Instructions, self-instruct, Alpaca, FLAN v2 and P3 publish them (.jsonl, .parquet, "
+        "FLAN's .tsv). Lines and tables but Parquet may be "
         "compressed (.gz, .zst, .bz2, .xz).",
     )  # fmt: skip
     columns: PairColumns | None = Field(

@@ -82,13 +82,14 @@ def build_shards(
     chosen = find_recipe(recipe)
     with worker_processes(workers) as processes:
         from curate.build import build_shards as build
-        from curate.build import with_inputs
+        from curate.build import with_inputs, without_empty_slots
         from curate.progress import ProgressWatch
         from pipelines.stages import STAGE_NAMES
 
         if until is not None and until not in STAGE_NAMES:
             fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
-        chosen = with_inputs(chosen, inputs)
+        chosen, empty = without_empty_slots(with_inputs(chosen, inputs))
+        tell_empty_slots(chosen, empty)
         run = open_run(out)
         build(
             without_network(chosen) if offline else chosen,
@@ -102,6 +103,17 @@ def build_shards(
             retry_images=retry_images,
         )
     _finish(run, as_json)
+
+
+def tell_empty_slots(filled: Recipe, empty: list[str]) -> None:
+    """Say which sources have no inputs, and who gets their weight."""
+    if not empty:
+        return
+    click.echo(f"without inputs, left out: {', '.join(empty)}", err=True)
+    for row_format in dict.fromkeys(source.format for source in filled.sources.values()):
+        own = {n: s.weight for n, s in filled.sources.items() if s.format == row_format}
+        shares = ", ".join(f"{name} {w / sum(own.values()):.1%}" for name, w in own.items())
+        click.echo(f"  shares of {row_format} tokens: {shares}", err=True)
 
 
 def without_network(recipe: Recipe) -> Recipe:

@@ -1,0 +1,53 @@
+"""`shards/manifest.json` and the tokenizer beside it: with them `shards/` is all training needs."""
+
+from __future__ import annotations
+
+from pipelines.part import marker_path
+from pipelines.plan import RunPlan
+from pipelines.run_directory import RunDirectory
+from pipelines.shards import STAGE
+from pipelines.tokenizer import MODEL_PATH
+from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
+from tokenization.vocabulary import Vocabulary
+
+
+def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
+    """Describe the run's finished shards.
+
+    Args:
+        shards: names of the parts of stage `shards`.
+    """
+    recipe = plan.recipe
+    with run.open(MODEL_PATH) as stream:
+        model = stream.read()
+    vocabulary = Vocabulary(model)
+    markers = [run.read_json(marker_path(STAGE, name)) for name in sorted(shards)]
+    files = tuple(
+        ShardFile(
+            **{
+                **{name: marker[name] for name in ShardFile.model_fields},
+                "path": marker["path"].removeprefix("shards/"),
+            }
+        )
+        for marker in markers
+    )
+    manifest = Manifest(
+        recipe=recipe.name,
+        recipe_fingerprint=plan.fingerprint,
+        tokenizer_sha256=vocabulary.sha256,
+        vocabulary=vocabulary.size,
+        block=recipe.tokenization.block,
+        image_slots=recipe.tokenization.image_slots,
+        image_size=recipe.images.size,
+        packed=recipe.tokenization.pack,
+        seed=recipe.seed,
+        sources={
+            name: ShardSource(format=source.format, weight=source.weight)
+            for name, source in sorted(recipe.sources.items())
+            if any(file.source == name for file in files)
+        },
+        mixture=recipe.mixture,
+        shards=files,
+    )
+    run.write_bytes(model, TOKENIZER_PATH)
+    run.write_bytes(manifest.model_dump_json(indent=1).encode() + b"\n", MANIFEST_PATH)

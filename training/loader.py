@@ -1,0 +1,330 @@
+"""The loader: batches of a run's shards, in one global order, for any ranks and workers.
+
+    global order ▶ rows of this rank ▶ units (a micro-batch each) ▶ worker u mod workers ▶ batches
+
+A unit depends on its number alone, so workers share nothing, and a resume is exact anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import UsageError
+from schemas.mixture import Phase
+from training.batches import Batch, make_batch
+from training.order import GlobalOrder, Place, SourceOrder, Stream
+from training.rows import Row, ShardRows
+from training.shard_set import ShardSet
+
+if TYPE_CHECKING:
+    from torch.utils.data import IterableDataset
+
+_OPEN_SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderOptions:
+    """How rows are grouped; the global order depends on streams and seed alone."""
+
+    streams: tuple[Stream, ...]
+    micro_rows: Mapping[str, int]
+    """Rows of a micro-batch of each stream."""
+    image_size: int
+    """Pixels of a side that images are given to the model in."""
+    seed: int = 0
+    held_out: int = 0
+    """Rows of each source that are kept from training."""
+    rank: int = 0
+    world: int = 1
+    window: int = 8
+    """Shards among which the rows of a source are shuffled."""
+
+
+class ShardReader:
+    """Rows and batches by number; a loader without processes of its own."""
+
+    def __init__(self, shards: ShardSet, options: LoaderOptions) -> None:
+        self.shards = shards
+        self.options = options
+        names = [source for stream in options.streams for source in stream.sources]
+        self._files = {name: shards.shards_of(name) for name in names}
+        self._formats = {name: shards.manifest.sources[name].format for name in names}
+        self.sources = {
+            name: SourceOrder(
+                name,
+                [file.rows for file in self._files[name]],
+                options.seed,
+                options.window,
+                options.held_out,
+            )
+            for name in names
+        }
+        self.order = GlobalOrder(options.streams, self.sources)
+        self._open = lru_cache(maxsize=_OPEN_SHARDS)(self._open_shard)
+
+    def _open_shard(self, source: str, shard: int) -> ShardRows:
+        return ShardRows(self.shards.local_path(self._files[source][shard]))
+
+    def row(self, place: Place) -> Row:
+        return self._open(place.source, place.shard).row(place.row)
+
+    def rows(self, start: int = 0) -> Iterator[tuple[Place, Row]]:
+        """This rank's rows of the global order from number `start` on, one by one, for ever."""
+        number = start + self.options.rank
+        while True:
+            place = self.order.place(number)
+            yield place, self.row(place)
+            number += self.options.world
+
+    def held_out(self, source: str, count: int) -> Iterator[Batch]:
+        """The rows of a source that training never sees, `count` in a batch."""
+        held = self.sources[source].held_out
+        for start in range(0, len(held), count):
+            rows = [self._open(source, s).row(r) for s, r in held[start : start + count]]
+            yield self._batch(source, [source] * len(rows), rows, count)
+
+    @cached_property
+    def step_units(self) -> int:
+        """Micro-batches of a step on every rank."""
+        return sum(self._micro_batches(stream) for stream in self.options.streams)
+
+    def _micro_batches(self, stream: Stream) -> int:
+        rows = -(-stream.step_rows // self.options.world)
+        return -(-rows // self.options.micro_rows[stream.name])
+
+    def unit(self, number: int) -> Batch:
+        """A micro-batch of this rank; `number` counts through all steps."""
+        step, index = divmod(number, self.step_units)
+        first = step * self.order.step_rows
+        for stream in self.options.streams:
+            count = self._micro_batches(stream)
+            if index < count:
+                break
+            index -= count
+            first += stream.step_rows
+        else:
+            raise AssertionError("a unit lies in one of the streams")
+        rank, world = self.options.rank, self.options.world
+        size = self.options.micro_rows[stream.name]
+        inside = range(rank, stream.step_rows, world)[index * size : (index + 1) * size]
+        places = [self.order.place(first + offset) for offset in inside]
+        rows = [self.row(place) for place in places]
+        return self._batch(stream.name, [place.source for place in places], rows, size)
+
+    def _batch(self, stream: str, sources: list[str], rows: list[Row], size: int) -> Batch:
+        return make_batch(
+            stream,
+            rows,
+            [self._formats[source] for source in sources],
+            batch_rows=size,
+            image_slots=self.shards.manifest.image_slots,
+            image_size=self.options.image_size,
+        )
+
+    def copies_needed(self, step: int) -> set[tuple[str, int]]:
+        """Shards that this step and the next ones read, by source and number."""
+        state = self.order.state(step * self.order.step_rows)
+        return {
+            (name, shard)
+            for name, counter in state.items()
+            for shard in self.sources[name].shards_near(counter)
+        }
+
+
+def streams_of(shards: ShardSet, phase: Phase | None, batch_rows: int = 1) -> tuple[Stream, ...]:
+    """The streams of a phase: one for each format; without a phase one of all sources.
+
+    A source's share of rows is its weight over its mean tokens a row, so that weights are shares of
+    tokens.
+
+    Raises:
+        UsageError: the run has no shards of a format that the phase names.
+    """
+    manifest = shards.manifest
+    mean = {}
+    for name in manifest.sources:
+        files = shards.shards_of(name)
+        mean[name] = sum(f.tokens for f in files) / sum(f.rows for f in files)
+    if phase is None:
+        names = tuple(sorted(manifest.sources))
+        shares = tuple(manifest.sources[name].weight / mean[name] for name in names)
+        return (Stream(name="all", sources=names, shares=shares, step_rows=batch_rows),)
+    streams = []
+    for row_format in phase.formats:
+        names = tuple(
+            name for name, source in sorted(manifest.sources.items()) if source.format == row_format
+        )
+        if not names:
+            raise UsageError(
+                f"{shards.root} has no {row_format} shards, which every step should hold. Fill a "
+                f"source of that format, or take {row_format} out of the mixture."
+            )
+        shares = tuple(manifest.sources[name].weight / mean[name] for name in names)
+        row_tokens = sum(s * mean[n] for s, n in zip(shares, names, strict=True)) / sum(shares)
+        rows = phase.step_rows.get(row_format)
+        if rows is None:
+            rows = max(1, round(phase.step_tokens[row_format] / row_tokens))
+        streams.append(Stream(name=row_format, sources=names, shares=shares, step_rows=rows))
+    return tuple(streams)
+
+
+class ShardLoader:
+    """What a training loop iterates over.
+
+    Args:
+        start: number of the first step.
+        workers: processes that read and decode; 0 does so in this one.
+        prefetch: batches that each worker makes ahead.
+    """
+
+    def __init__(
+        self,
+        shards: ShardSet,
+        options: LoaderOptions,
+        *,
+        start: int = 0,
+        workers: int = 0,
+        prefetch: int = 2,
+    ) -> None:
+        self.reader = ShardReader(shards, options)
+        self._workers = workers
+        self._prefetch = prefetch
+        self.step = start
+
+    def state(self) -> dict[str, int]:
+        """Rows taken from each source by all ranks together: all that a resume needs."""
+        return self.reader.order.state(self.step * self.reader.order.step_rows)
+
+    def resume(self, state: Mapping[str, int]) -> None:
+        """Go on after the rows of a state.
+
+        Raises:
+            UsageError: the state is none of this order, or lies within a step.
+        """
+        number = self.reader.order.number(state)
+        step, rest = divmod(number, self.reader.order.step_rows)
+        if rest:
+            raise UsageError(
+                f"the loader's state lies {rest} rows inside step {step}: "
+                "a step now holds another number of rows."
+            )
+        self.step = step
+
+    def steps(self) -> Iterator[Iterator[Batch]]:
+        """For ever the micro-batches of one step of this rank; each is to be used up in turn."""
+        units = self._units(self.step * self.reader.step_units)
+        near: set[tuple[str, int]] = set()
+        while True:
+            step = self.step
+            yield self._micro_batches(units)
+            if self.step != step + 1:
+                raise RuntimeError(f"step {step} was left before its last micro-batch")
+            now = self.reader.copies_needed(self.step)
+            for source, shard in near - now:
+                self.reader.shards.forget(self.reader.shards.shards_of(source)[shard])
+            near = now
+
+    def _micro_batches(self, units: Iterator[Batch]) -> Iterator[Batch]:
+        for _ in range(self.reader.step_units):
+            yield next(units)
+        self.step += 1
+
+    def _units(self, first: int) -> Iterator[Batch]:
+        if self._workers == 0:
+            number = first
+            while True:
+                yield self.reader.unit(number)
+                number += 1
+        from training.workers import WorkerPool
+
+        with WorkerPool(
+            self.reader.shards, self.reader.options, self._workers, self._prefetch, first
+        ) as pool:
+            yield from pool.batches()
+
+
+class OpenShards:
+    """A run's shards, ready to iterate over: `curate.open_shards(path)`."""
+
+    def __init__(self, shards: ShardSet, options: LoaderOptions, state: Mapping[str, int]) -> None:
+        self._shards = shards
+        self._options = options
+        self.reader = ShardReader(shards, options)
+        self._start = self.reader.order.number(state) if state else 0
+
+    def rows(self) -> Iterator[tuple[Place, Row]]:
+        """This rank's rows, for ever; `Place.number` + 1 rows are then behind."""
+        return self.reader.rows(self._start)
+
+    def state_after(self, number: int) -> dict[str, int]:
+        """The state to resume with once the rows below `number` have been used."""
+        return self.reader.order.state(number)
+
+    def batches(self, workers: int = 0) -> Iterator[Batch]:
+        """NumPy batches of this rank, for ever."""
+        step, rest = divmod(self._start, self.reader.order.step_rows)
+        if rest:
+            raise UsageError(f"the state lies {rest} rows inside a batch; use rows()")
+        loader = ShardLoader(self._shards, self._options, start=step, workers=workers)
+        for batches in loader.steps():
+            yield from batches
+
+    def dataset(self) -> IterableDataset[dict[str, Any]]:
+        """The batches as a PyTorch IterableDataset of tensors, for ever.
+
+        Use it as `DataLoader(dataset, batch_size=None, num_workers=N)`: batches come in the same
+        order for every N.
+        """
+        from training.torch_backend.dataset import ShardDataset
+
+        step, rest = divmod(self._start, self.reader.order.step_rows)
+        if rest:
+            raise UsageError(f"the state lies {rest} rows inside a batch; use rows()")
+        return ShardDataset(self._shards, self._options, step)
+
+
+def open_shards(
+    path: str,
+    *,
+    batch_rows: int = 8,
+    source: str | None = None,
+    image_size: int | None = None,
+    seed: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    state: Mapping[str, int] | None = None,
+    cache: str | None = None,
+) -> OpenShards:
+    """Open the shards of a finished run for reading, without a trainer.
+
+    Args:
+        path: run directory: local, or any fsspec address.
+        batch_rows: rows of a batch, over all ranks.
+        source: take one source alone; else all are mixed by their weights.
+        image_size: pixels of a side; else that of the stored images.
+        seed: of the order; else the recipe's.
+        state: rows taken from each source, to go on after them.
+        cache: folder for copies of shards that are not local.
+
+    Raises:
+        UsageError: no finished run, no such source, or a state of another mixture.
+    """
+    shards = ShardSet(path, cache)
+    manifest = shards.manifest
+    if source is None:
+        streams = streams_of(shards, None, batch_rows)
+    else:
+        shards.shards_of(source)
+        streams = (Stream(name=source, sources=(source,), shares=(1.0,), step_rows=batch_rows),)
+    options = LoaderOptions(
+        streams=streams,
+        micro_rows={stream.name: -(-stream.step_rows // world) for stream in streams},
+        image_size=image_size or manifest.image_size,
+        seed=manifest.seed if seed is None else seed,
+        rank=rank,
+        world=world,
+    )
+    return OpenShards(shards, options, state or {})

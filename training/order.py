@@ -1,0 +1,182 @@
+"""The global order of rows: one sequence, whatever the number of ranks and workers.
+
+    step 0                     step 1
+    text text pairs pairs ...  text text pairs pairs ...
+
+Every step holds the same number of rows of each stream (a format, or all sources together), as
+KOSMOS-1's batches do. Within a stream a mixture chooses the source, and each source gives its rows
+in an order of its own, shuffled anew every epoch. The state of a loader is one integer per source:
+the rows taken from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.errors import UsageError
+from schemas.identity import content_key, mix
+from training.mixture import Mixture
+
+HELD_OUT_SHARE = 10
+"""At most one row in so many is held out for evaluation."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+def shuffled(count: int, *key: str) -> Numbers:
+    """The numbers below `count` in an order that depends on the key alone."""
+    seed = np.uint64(int.from_bytes(content_key(*key)[:8], "little"))
+    return np.argsort(mix(mix(np.arange(count, dtype=np.uint64)) ^ seed), kind="stable")
+
+
+class SourceOrder:
+    """The rows of one source, in an order of their own in every epoch.
+
+    Shards come in keyed order, and rows are shuffled within `window` neighbouring shards, so that a
+    reader needs so many shards at a time and no more.
+
+    Args:
+        rows: number of rows of each shard.
+        held_out: rows that are kept for evaluation.
+    """
+
+    def __init__(
+        self, name: str, rows: Sequence[int], seed: int, window: int = 8, held_out: int = 0
+    ) -> None:
+        self.name = name
+        self._seed = str(seed)
+        self._window = window
+        self._free = [np.arange(count) for count in rows]
+        self.held_out = self._hold_out(min(held_out, sum(rows) // HELD_OUT_SHARE))
+        """Shard and row of each row that no epoch holds."""
+        self.total = sum(free.size for free in self._free)
+        self._shards_of = lru_cache(maxsize=2)(self._make_shard_order)
+        self._rows_of = lru_cache(maxsize=3)(self._make_window)
+
+    def _hold_out(self, count: int) -> list[tuple[int, int]]:
+        held: list[tuple[int, int]] = []
+        for shard in shuffled(len(self._free), self._seed, "held out shards", self.name).tolist():
+            rows = self._free[shard]
+            taken = shuffled(rows.size, self._seed, "held out rows", self.name)[: count - len(held)]
+            held += [(shard, row) for row in sorted(rows[taken].tolist())]
+            self._free[shard] = np.delete(rows, taken)
+            if len(held) >= count:
+                break
+        return held
+
+    def locate(self, counter: int) -> tuple[int, int]:
+        """Shard and row of the row that comes after `counter` others.
+
+        Raises:
+            ZeroDivisionError: the source has no rows.
+        """
+        epoch, place = divmod(counter, self.total)
+        _, ends = self._shards_of(epoch)
+        window = int(np.searchsorted(ends, place, side="right"))
+        shards, rows = self._rows_of(epoch, window)
+        inside = place - (int(ends[window - 1]) if window else 0)
+        return int(shards[inside]), int(rows[inside])
+
+    def shards_near(self, counter: int) -> list[int]:
+        """The shards that the next rows lie in: those of this window and of the next."""
+        epoch, place = divmod(counter, self.total)
+        order, ends = self._shards_of(epoch)
+        window = int(np.searchsorted(ends, place, side="right"))
+        near = order[window * self._window : (window + 2) * self._window].tolist()
+        if window + 1 >= ends.size:
+            near += self._shards_of(epoch + 1)[0][: self._window].tolist()
+        return near
+
+    def _make_shard_order(self, epoch: int) -> tuple[Numbers, Numbers]:
+        """Shard numbers in this epoch's order, and where each window of them ends."""
+        order = shuffled(len(self._free), self._seed, "shards", self.name, str(epoch))
+        sizes = [self._free[shard].size for shard in order]
+        windows = [sum(sizes[i : i + self._window]) for i in range(0, len(sizes), self._window)]
+        return order, np.cumsum(windows)
+
+    def _make_window(self, epoch: int, window: int) -> tuple[Numbers, Numbers]:
+        order, _ = self._shards_of(epoch)
+        chosen = order[window * self._window : (window + 1) * self._window].tolist()
+        shards = np.concatenate([np.full(self._free[s].size, s) for s in chosen])
+        rows = np.concatenate([self._free[s] for s in chosen])
+        mixed = shuffled(shards.size, self._seed, "rows", self.name, str(epoch), str(window))
+        return shards[mixed], rows[mixed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Sources that are mixed row by row."""
+
+    name: str
+    sources: tuple[str, ...]
+    shares: tuple[float, ...]
+    """Of rows, relative."""
+    step_rows: int
+    """Rows in every step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one row of the global order lies."""
+
+    number: int
+    stream: str
+    source: str
+    counter: int
+    """Rows of the source before it, over all epochs."""
+    shard: int
+    """Number among the source's shards."""
+    row: int
+
+
+class GlobalOrder:
+    """Row `n` of training, for every `n`."""
+
+    def __init__(self, streams: Sequence[Stream], sources: Mapping[str, SourceOrder]) -> None:
+        self.streams = tuple(streams)
+        self.step_rows = sum(s.step_rows for s in self.streams)
+        self._sources = sources
+        self._mixtures = [Mixture(s.shares) for s in self.streams]
+        self._ends = list(accumulate(s.step_rows for s in self.streams))
+
+    def place(self, number: int) -> Place:
+        """The row of a number."""
+        step, offset = divmod(number, self.step_rows)
+        index = next(i for i, end in enumerate(self._ends) if offset < end)
+        stream = self.streams[index]
+        before = self._ends[index] - stream.step_rows
+        which, counter = self._mixtures[index].locate(step * stream.step_rows + offset - before)
+        source = stream.sources[which]
+        shard, row = self._sources[source].locate(counter)
+        return Place(number, stream.name, source, counter, shard, row)
+
+    def state(self, number: int) -> dict[str, int]:
+        """Rows taken from each source by the first `number` rows."""
+        step, offset = divmod(number, self.step_rows)
+        state: dict[str, int] = {}
+        for stream, mixture, end in zip(self.streams, self._mixtures, self._ends, strict=True):
+            own = min(max(offset - (end - stream.step_rows), 0), stream.step_rows)
+            counts = mixture.counts(step * stream.step_rows + own)
+            state.update(zip(stream.sources, counts.tolist(), strict=True))
+        return state
+
+    def number(self, state: Mapping[str, int]) -> int:
+        """The inverse of `state`.
+
+        Raises:
+            UsageError: the state is none of this order: sources, weights or rows per step differ.
+        """
+        number = sum(state.values())
+        expected = self.state(number)
+        if expected != dict(state):
+            raise UsageError(
+                f"the loader's state {dict(state)} is none of this mixture, which after {number} "
+                f"rows has {expected}. Resume with the sources, weights and rows per step of then."
+            )
+        return number

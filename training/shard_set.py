@@ -1,0 +1,151 @@
+"""A finished run's shards, on any fsspec filesystem, with their checksums."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from schemas.errors import CurateError, UsageError
+from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile
+from tokenization.vocabulary import Vocabulary
+
+
+class CorruptShardError(CurateError):
+    """Shards that are not as they were written; the message names each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one shard."""
+
+    path: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """The shards of a run.
+
+    Args:
+        root: run directory, as `--out` of `build-shards`; local or any fsspec address.
+        cache: folder for copies of shards that are not local; None for one of this process.
+    """
+
+    root: str
+    cache: str | None = None
+    _copies: dict[str, None] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the run says of its shards.
+
+        Raises:
+            UsageError: there is no finished run, or its manifest can't be read.
+        """
+        try:
+            with fsspec.open(f"{self.root}/{MANIFEST_PATH}", "rb") as stream:
+                return Manifest.model_validate_json(stream.read())
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{self.root} holds no finished shards ({MANIFEST_PATH} is missing). "
+                "Give the --out of a `curate build-shards` that ran to its end."
+            ) from error
+        except ValidationError as error:
+            raise UsageError(f"{self.root}/{MANIFEST_PATH} is no manifest: {error}") from error
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        with fsspec.open(f"{self.root}/{TOKENIZER_PATH}", "rb") as stream:
+            return Vocabulary(stream.read())
+
+    def shards_of(self, source: str) -> list[ShardFile]:
+        """The shards of a source, in the order of their names.
+
+        Raises:
+            UsageError: the run has no such source.
+        """
+        found = [shard for shard in self.manifest.shards if shard.source == source]
+        if not found:
+            raise UsageError(
+                f"{self.root} has no shards of source {source!r} "
+                f"(it has: {', '.join(self.manifest.sources)})."
+            )
+        return found
+
+    def verify(self) -> Iterator[Fault | None]:
+        """For every shard of the manifest what is wrong with it, or None; reads every byte."""
+        for shard in self.manifest.shards:
+            yield self._verify(shard)
+
+    def _verify(self, shard: ShardFile) -> Fault | None:
+        try:
+            with fsspec.open(self._address(shard), "rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileNotFoundError:
+            return Fault(shard.path, "is missing")
+        except OSError as error:
+            return Fault(shard.path, f"can't be read: {error}")
+        if digest != shard.sha256:
+            return Fault(
+                shard.path, f"has sha256 {digest[:16]}..., was written as {shard.sha256[:16]}..."
+            )
+        return None
+
+    def refuse_corrupt(self) -> None:
+        """Check every shard.
+
+        Raises:
+            CorruptShardError: some are missing or changed.
+        """
+        faults = [fault for fault in self.verify() if fault is not None]
+        if faults:
+            listed = "; ".join(f"shards/{fault.path} {fault.problem}" for fault in faults[:10])
+            more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+            raise CorruptShardError(
+                f"{self.root}: {listed}{more}. Delete these shards and their markers in "
+                "stages/shards, and run the same build-shards again: it makes them anew."
+            )
+
+    def _address(self, shard: ShardFile) -> str:
+        return f"{self.root}/shards/{shard.path}"
+
+    def local_path(self, shard: ShardFile) -> str:
+        """The shard on this machine: where it lies, or a copy that is fetched once per machine."""
+        filesystem, path = fsspec.core.url_to_fs(self._address(shard))
+        if isinstance(filesystem, LocalFileSystem):
+            return str(path)
+        target = self._cache / f"{shard.sha256}.arrow"
+        self._copies[shard.sha256] = None
+        lock = os.open(f"{target}.lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                partial = target.with_suffix(f".{os.getpid()}.partial")
+                filesystem.get_file(path, str(partial))
+                os.replace(partial, target)
+        finally:
+            os.close(lock)
+        return str(target)
+
+    def forget(self, shard: ShardFile) -> None:
+        """Remove the copy of a shard that is not needed any more; open maps of it stay valid."""
+        if self._copies.pop(shard.sha256, self) is None:
+            (self._cache / f"{shard.sha256}.arrow").unlink(missing_ok=True)
+
+    @cached_property
+    def _cache(self) -> Path:
+        if self.cache is None:
+            return Path(tempfile.mkdtemp(prefix="curate-shards-"))
+        folder = Path(self.cache)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder

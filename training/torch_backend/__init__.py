@@ -1,0 +1,1 @@
+"""The KOSMOS-1 model and its training in PyTorch."""

@@ -1,0 +1,51 @@
+"""Checkpoints by torch.distributed.checkpoint: they load on any number of ranks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch.distributed.checkpoint as dcp
+from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.optim import Optimizer
+
+from schemas.errors import UsageError
+from training.training_directory import CheckpointFacts, read_facts
+
+BACKEND = "torch"
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, alone: bool) -> None:
+    """Write model and optimizer; every rank calls this, each writes its part."""
+    state = {
+        "model": get_model_state_dict(model),
+        "optimizer": get_optimizer_state_dict(model, optimizer),
+    }
+    dcp.save(state, checkpoint_id=folder, no_dist=alone)
+
+
+def load_checkpoint(
+    folder: Path, model: nn.Module, optimizer: Optimizer | None, alone: bool
+) -> CheckpointFacts:
+    """Read the model, and the optimizer if there is one; its facts.
+
+    Raises:
+        UsageError: it is no checkpoint of this backend.
+    """
+    facts = read_facts(folder)
+    if facts.backend != BACKEND:
+        raise UsageError(f"{folder} was written by --backend {facts.backend}, not by {BACKEND}.")
+    state: dict[str, Any] = {"model": get_model_state_dict(model)}
+    if optimizer is not None:
+        state["optimizer"] = get_optimizer_state_dict(model, optimizer)
+    dcp.load(state, checkpoint_id=folder, no_dist=alone)
+    set_model_state_dict(model, state["model"])
+    if optimizer is not None:
+        set_optimizer_state_dict(model, optimizer, state["optimizer"])
+    return facts

@@ -1,0 +1,86 @@
+"""One process, or several through torchrun: DDP or FSDP2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from training.torch_backend.model import KosmosModel
+
+Strategy = Literal["ddp", "fsdp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among those that train together."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Of all ranks."""
+        if self.world > 1:
+            dist.all_reduce(values)
+        return values
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def process_group() -> Iterator[Ranks]:
+    """The ranks as torchrun's environment tells them; without it, one."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    gpu = torch.cuda.is_available()
+    device = torch.device("cpu")
+    if gpu:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if world > 1:
+        dist.init_process_group("nccl" if gpu else "gloo")
+    try:
+        yield Ranks(rank, world, device)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+def parallelized(
+    model: KosmosModel, ranks: Ranks, strategy: Strategy, half_precision: bool
+) -> nn.Module:
+    """What to call instead of the model, so that gradients are averaged over ranks."""
+    if ranks.world == 1:
+        return model
+    if strategy == "ddp":
+        ids = [ranks.device.index] if ranks.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids)
+    policy = MixedPrecisionPolicy()
+    if half_precision:
+        policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    for layer in model.layers:
+        fully_shard(layer, mp_policy=policy)
+    return fully_shard(model, mp_policy=policy)
+
+
+@contextmanager
+def gradients_kept(module: nn.Module, last: bool) -> Iterator[None]:
+    """Gradients of all but the last micro-batch of a step stay on their rank."""
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(last)
+        yield
+    elif isinstance(module, DistributedDataParallel) and not last:
+        with module.no_sync():
+            yield
+    else:
+        yield

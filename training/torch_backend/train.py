@@ -1,0 +1,220 @@
+"""The training loop in PyTorch.
+
+every step: micro-batches ▶ summed loss ▶ gradients ▶ / targets of all ranks ▶ clip ▶ AdamW
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.batches import Batch
+from training.phases import Tell, TrainingJob
+from training.schedule import flops_of, learning_rate, peak_flops
+from training.torch_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
+from training.torch_backend.dataset import tensors_of
+from training.torch_backend.model import Loss, make_model
+from training.torch_backend.parallel import Ranks, gradients_kept, parallelized, process_group
+from training.training_directory import TrainingLog
+
+
+def train(job: TrainingJob, tell: Tell) -> None:
+    """Train to the phase's last step; `tell` is called on rank 0.
+
+    Raises:
+        UsageError: the shards lack what the mixture asks for, or the folder holds another training.
+        WeightsError: the image encoder's weights can't be had.
+    """
+    with process_group() as ranks:
+        _Training(job, ranks).run(tell)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Of one step on this rank."""
+
+    tokens: int = 0
+    flops: float = 0.0
+    waited: float = 0.0
+
+
+class _Training:
+    def __init__(self, job: TrainingJob, ranks: Ranks) -> None:
+        self.job, self.ranks = job, ranks
+        self.phase = job.phase
+        self.settings = job.config.training
+        self.loader = job.loader(ranks.rank, ranks.world)
+        manifest = job.shards.manifest
+        torch.manual_seed(self.settings.seed)
+        self.model = make_model(
+            job.config.model,
+            manifest.vocabulary,
+            manifest.block,
+            manifest.image_slots,
+            ranks.device,
+        )
+        self.model.encoder.load_pretrained()
+        self.model.checkpoint_layers = self.settings.activation_checkpointing
+        if self.settings.compile:
+            for layer in self.model.layers:
+                layer.compile()
+        half = self.settings.precision == "bfloat16"
+        self.module = parallelized(self.model, ranks, job.strategy, half)
+        self.autocast = torch.autocast(ranks.device.type, torch.bfloat16, enabled=half)
+        self.optimizer = torch.optim.AdamW(
+            [p for p in self.model.parameters() if p.requires_grad],
+            lr=self.phase.peak_rate,
+            betas=(self.settings.beta_1, self.settings.beta_2),
+            eps=self.settings.epsilon,
+            weight_decay=self.settings.weight_decay,
+        )
+        self.log: TrainingLog | None = None
+
+    def run(self, tell: Tell) -> None:
+        directory = self.job.directory
+        if self.ranks.rank == 0:
+            directory.begin(self.job.config)
+            directory.forget_unfinished()
+        self.ranks.barrier()
+        self._start()
+        if self.ranks.rank == 0:
+            self.log = TrainingLog(directory, self.loader.step)
+        if self.loader.step == 0:
+            self._tell(tell, self._evaluate())
+        steps = self.loader.steps()
+        while self.loader.step < self.job.last_step:
+            self._tell(tell, self._step(next(steps)))
+            step = self.loader.step
+            if step % self.settings.evaluate_every == 0 or step == self.job.last_step:
+                self._tell(tell, self._evaluate())
+            if step % self.settings.checkpoint_every == 0 or step == self.job.last_step:
+                self._save()
+        if self.log is not None:
+            self.log.close()
+
+    def _tell(self, tell: Tell, numbers: dict[str, Any]) -> None:
+        if self.log is not None:
+            self.log.write(self.loader.step, numbers)
+            tell({"step": self.loader.step, "steps": self.job.last_step, **numbers})
+
+    def _start(self) -> None:
+        """Go on from the last checkpoint, or take the weights to begin with."""
+        done = self.job.directory.checkpoints()
+        alone = self.ranks.world == 1
+        if done:
+            facts = load_checkpoint(done[-1], self.model, self.optimizer, alone)
+            self.job.check(facts, resumed=True)
+            self.loader.resume(facts.loader)
+        elif self.job.start_from is not None:
+            facts = load_checkpoint(self.job.start_from, self.model, None, alone)
+            self.job.check(facts, resumed=False)
+
+    def _save(self) -> None:
+        folder = self.job.directory.new_checkpoint(self.loader.step)
+        save_checkpoint(folder, self.model, self.optimizer, self.ranks.world == 1)
+        self.ranks.barrier()
+        if self.ranks.rank == 0:
+            self.job.directory.finish_checkpoint(folder, self.job.facts(self.loader, BACKEND))
+
+    def _step(self, batches: Iterator[Batch]) -> dict[str, Any]:
+        started = time.perf_counter()
+        rate = learning_rate(self.phase, self.loader.step + 1)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout is a function of step and rank alone, so that a resume repeats it.
+        torch.manual_seed(hash((self.settings.seed, self.loader.step, self.ranks.rank)))
+        self.model.train()
+        self.optimizer.zero_grad()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
+        counts = _Counts()
+        units = self.loader.reader.step_units
+        for number, batch in enumerate(self._timed(batches, counts)):
+            with gradients_kept(self.module, last=number + 1 == units):
+                loss = self._loss(batch)
+                loss.total.backward()
+            sums += torch.stack((loss.total.detach().double(), sums.new_tensor(loss.targets)))
+        total, targets = self.ranks.sum(sums).tolist()
+        # Gradients were averaged over ranks; the loss is a mean over the targets of all of them.
+        scale = self.ranks.world / max(targets, 1)
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        return {
+            "loss": total / max(targets, 1),
+            "targets": int(targets),
+            "rate": rate,
+            "gradient_norm": _whole(norm),
+            **self._speed(counts, time.perf_counter() - started),
+        }
+
+    def _timed(self, batches: Iterator[Batch], counts: _Counts) -> Iterator[Batch]:
+        """The batches, with the time spent waiting for them and what they cost."""
+        manifest = self.job.shards.manifest
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            counts.waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            rows, length = batch.input_ids.shape
+            counts.tokens += int((batch.segments >= 0).sum())
+            counts.flops += flops_of(
+                self.job.config.model,
+                manifest.vocabulary,
+                manifest.image_slots,
+                tokens=rows * length,
+                attended=rows * length * length / 2,
+                images=len(batch.images),
+            )
+            yield batch
+
+    def _loss(self, batch: Batch) -> Loss:
+        moved = {
+            name: value.to(self.ranks.device, non_blocking=True)
+            if isinstance(value, Tensor)
+            else value
+            for name, value in tensors_of(batch).items()
+        }
+        with self.autocast:
+            loss: Loss = self.module(moved)
+        return loss
+
+    def _speed(self, counts: _Counts, seconds: float) -> dict[str, Any]:
+        told = {
+            "seconds": round(seconds, 4),
+            "waiting": round(counts.waited / seconds, 4),
+            "tokens_per_second": round(counts.tokens * self.ranks.world / seconds, 1),
+        }
+        if self.ranks.device.type == "cuda":
+            peak = peak_flops(torch.cuda.get_device_name(self.ranks.device))
+            told["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+            if peak is not None:
+                told["mfu"] = round(counts.flops / seconds / peak, 4)
+        return told
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Mean loss of the held-out rows of every source."""
+        self.model.eval()
+        found: dict[str, float] = {}
+        for source in self.loader.reader.sources:
+            total, targets = 0.0, 0
+            with torch.no_grad():
+                for batch in self.loader.reader.held_out(source, 8):
+                    loss = self._loss(batch)
+                    total += loss.total.item()
+                    targets += loss.targets
+            if targets:
+                found[f"held_out/{source}"] = total / targets
+        return found
+
+
+def _whole(norm: Tensor) -> float:
+    """A gradient norm, which FSDP gives in parts."""
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)

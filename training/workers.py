@@ -1,0 +1,159 @@
+"""Processes that read and decode batches, and hand them over through shared memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import fields
+from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from training.batches import Batch
+from training.loader import LoaderOptions, ShardReader
+from training.shard_set import ShardSet
+
+_ALIGNMENT = 64
+_ARRAYS = ("input_ids", "loss_mask", "segments", "images", "image_positions")
+
+
+class WorkerError(RuntimeError):
+    """A worker ended; the message holds what it raised."""
+
+
+class WorkerPool:
+    """Context manager: worker `w` of `n` makes the units w, w + n, w + 2n, ... after the first."""
+
+    def __init__(
+        self, shards: ShardSet, options: LoaderOptions, workers: int, prefetch: int, first: int
+    ) -> None:
+        # Threads of the training framework do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self._memory: dict[str, SharedMemory] = {}
+        self._connections: list[Connection] = []
+        self._processes = []
+        for worker in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_work,
+                args=(theirs, shards.root, shards.cache, options, first + worker, workers),
+                daemon=True,
+                name=f"shard-loader-{worker}",
+            )
+            process.start()
+            theirs.close()
+            for _ in range(prefetch):
+                ours.send(None)
+            self._connections.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for memory in self._memory.values():
+            memory.close()
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            # It sees the closed connection after the batch that it is at, and frees its memory.
+            process.join()
+
+    def batches(self) -> Iterator[Batch]:
+        """The units in order, for ever.
+
+        Raises:
+            WorkerError: a worker raised, or was killed.
+        """
+        turn = 0
+        while True:
+            connection = self._connections[turn]
+            try:
+                message = connection.recv()
+            except (EOFError, ConnectionResetError) as error:
+                self._processes[turn].join(5)
+                code = self._processes[turn].exitcode
+                raise WorkerError(
+                    f"loader worker {turn} was killed (exit code {code}). Is memory short? "
+                    "Fewer workers or smaller micro-batches need less."
+                ) from error
+            if isinstance(message, str):
+                raise WorkerError(f"loader worker {turn}: {message}")
+            yield self._receive(*message)
+            connection.send(message[0])
+            turn = (turn + 1) % len(self._connections)
+
+    def _receive(
+        self, name: str, outgrown: str | None, layout: dict[str, Any], plain: dict[str, Any]
+    ) -> Batch:
+        if outgrown in self._memory:
+            self._memory.pop(outgrown).close()
+        if name not in self._memory:
+            self._memory[name] = SharedMemory(name)
+        memory = self._memory[name].buf
+        arrays = {
+            key: np.ndarray(shape, dtype, memory, offset).copy()
+            for key, (offset, shape, dtype) in layout.items()
+        }
+        return Batch(**arrays, **plain)
+
+
+def _work(
+    connection: Connection,
+    root: str,
+    cache: str | None,
+    options: LoaderOptions,
+    first: int,
+    stride: int,
+) -> None:
+    owned: dict[str, SharedMemory] = {}
+    try:
+        reader = ShardReader(ShardSet(root, cache), options)
+        number = first
+        while True:
+            free = connection.recv()
+            connection.send(_hand_over(reader.unit(number), free, owned))
+            number += stride
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # The training process has ended.
+    except Exception as error:  # To be raised there.
+        connection.send(f"{type(error).__name__}: {error}")
+    finally:
+        for memory in owned.values():
+            memory.close()
+            memory.unlink()
+
+
+def _hand_over(
+    batch: Batch, free: str | None, owned: dict[str, SharedMemory]
+) -> tuple[str, str | None, Any, Any]:
+    """Write a batch into a free piece of memory, or into a new one that is large enough."""
+    layout: dict[str, tuple[int, tuple[int, ...], str]] = {}
+    end = 0
+    for name in _ARRAYS:
+        array = getattr(batch, name)
+        layout[name] = (end, array.shape, array.dtype.str)
+        end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+    outgrown = None
+    if free is not None and owned[free].size < end:
+        small = owned.pop(free)
+        small.close()
+        small.unlink()
+        free, outgrown = None, free
+    if free is None:
+        memory = SharedMemory(create=True, size=end * 5 // 4 + 1)
+        owned[memory.name] = memory
+    else:
+        memory = owned[free]
+    for name, (offset, shape, dtype) in layout.items():
+        np.ndarray(shape, dtype, memory.buf, offset)[...] = getattr(batch, name)
+    plain = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in _ARRAYS}
+    return memory.name, outgrown, layout, plain
