@@ -7,7 +7,7 @@ import logging
 import click
 
 from curate import __version__
-from curate.commands import documents, models, pairs, recipes, runs
+from curate.commands import documents, models, pairs, recipes, runs, training
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,6 +25,8 @@ def main(verbose: bool) -> None:
     curate stats OUT                     what came in, what was dropped, what came out
     curate why OUT URL                   everything that happened to a URL
     curate inspect OUT --row 0           see what a training row really holds
+    curate train OUT --config tiny       train on the shards, in PyTorch or JAX
+    curate generate CHECKPOINT --image FILE
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
@@ -43,6 +45,9 @@ for command in (
     documents.benchmark_index,
     models.train_tokenizer,
     models.train_classifier,
+    training.verify,
+    training.train,
+    training.generate,
     recipes.recipe,
 ):
     main.add_command(command)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.inspection import View, terminal_image
+from curate.recipe_plan import RecipePlan
 
 _RULES_SHOWN = 15
 
@@ -39,6 +40,49 @@ def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
         shards.add_row(source, *counts, f"{total['fill']:.1%}")
     if stats["sources"]:
         console.print(shards)
+
+
+def print_plan(plan: RecipePlan, console: Console | None = None) -> None:
+    """Sources with tokens and epochs, then what a step of each phase holds."""
+    console = console or Console()
+    phases = list(plan.phases)
+    heads = ["source", "format", "share", "tokens", "known by"]
+    for phase in phases:
+        heads += [phase.replace("_", " "), "epochs"]
+    table = _table(*heads, numbers=len(heads) - 2)
+    for source in plan.sources:
+        row = [
+            source.name,
+            source.format,
+            f"{source.share:.1%}",
+            _large(source.tokens),
+            source.basis,
+        ]
+        for phase in phases:
+            epochs = source.epochs(phase)
+            row += [_large(source.taken.get(phase)), "-" if epochs is None else f"{epochs:.2f}"]
+        table.add_row(*row)
+    console.print(table)
+    for phase, facts in plan.phases.items():
+        console.print(Text(f"{phase.replace('_', ' ')}: {facts['steps']:,} steps", style="bold"))
+        for row_format, tokens in facts["tokens"].items():
+            rows = facts["rows"][row_format]
+            shown = "unknown" if rows is None else f"{rows:,}"
+            total = None if tokens is None else tokens * facts["steps"]
+            console.print(
+                f"  {row_format:<12} {_large(tokens):>8} tokens and {shown} rows a step, "
+                f"{_large(total)} tokens in all"
+            )
+
+
+def _large(number: float | None) -> str:
+    """A number of tokens for people: 14.8 B."""
+    if number is None:
+        return "unknown"
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"
 
 
 def print_view(view: View, console: Console | None = None) -> None:

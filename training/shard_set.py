@@ -101,13 +101,12 @@ class ShardSet:
             )
         return None
 
-    def refuse_corrupt(self) -> None:
-        """Check every shard.
+    def refuse(self, faults: list[Fault]) -> None:
+        """Name what is wrong.
 
         Raises:
-            CorruptShardError: some are missing or changed.
+            CorruptShardError: there are faults.
         """
-        faults = [fault for fault in self.verify() if fault is not None]
         if faults:
             listed = "; ".join(f"shards/{fault.path} {fault.problem}" for fault in faults[:10])
             more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""

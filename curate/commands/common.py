@@ -65,6 +65,17 @@ def shipped_recipes() -> list[str]:
     )
 
 
+def tell_empty_slots(filled: Recipe, empty: list[str]) -> None:
+    """Say which sources have no inputs, and who gets their weight."""
+    if not empty:
+        return
+    click.echo(f"without inputs, left out: {', '.join(empty)}", err=True)
+    for row_format in dict.fromkeys(source.format for source in filled.sources.values()):
+        own = {n: s.weight for n, s in filled.sources.items() if s.format == row_format}
+        shares = ", ".join(f"{name} {w / sum(own.values()):.1%}" for name, w in own.items())
+        click.echo(f"  shares of {row_format} tokens: {shares}", err=True)
+
+
 def open_run(out: str) -> RunDirectory:
     from pipelines.run_directory import RunDirectory
 

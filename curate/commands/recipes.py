@@ -1,4 +1,4 @@
-"""Commands on recipes: list, show, schema, validate."""
+"""Commands on recipes: list, show, schema, validate, plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import click
 
-from curate.commands.common import explained, find_recipe, shipped_recipes
+from curate.commands.common import explained, find_recipe, shipped_recipes, tell_empty_slots
 from schemas.recipe import Recipe
 from schemas.recipe_file import recipe_to_yaml
 
@@ -44,3 +44,45 @@ def recipe_validate(name: str) -> None:
     """Check a recipe and say what is wrong with it."""
     find_recipe(name)
     click.echo(f"{name}: valid")
+
+
+@recipe.command("plan")
+@click.argument("name")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="GLOB",
+    help="WARC or ARC files, as of `build-shards`. Repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@explained
+def recipe_plan(name: str, inputs: tuple[str, ...], as_json: bool) -> None:
+    """Tell what training on a recipe takes: tokens and epochs per source, rows and steps.
+
+    Nothing is built. Tokens of a source are those that the recipe declares (`tokens`), or are
+    estimated from the first 16 MB of one of its files, before duplicates go. Epochs are computed:
+    steps x tokens a step x share / tokens.
+    """
+    from curate.build import with_inputs, without_empty_slots
+    from curate.recipe_plan import plan_recipe
+    from curate.tables import print_plan
+
+    filled, empty = without_empty_slots(with_inputs(find_recipe(name), inputs))
+    plan = plan_recipe(filled)
+    if as_json:
+        sources = {
+            s.name: {
+                "format": s.format,
+                "share": s.share,
+                "tokens": s.tokens,
+                "basis": s.basis,
+                "taken": s.taken,
+                "epochs": {phase: s.epochs(phase) for phase in s.taken},
+            }
+            for s in plan.sources
+        }
+        click.echo(json.dumps({"sources": sources, "phases": plan.phases, "left_out": empty}))
+        return
+    tell_empty_slots(filled, empty)
+    print_plan(plan)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curate.commands.common import explained, fail, find_recipe, open_run, workers_option
+from curate.commands.common import (
+    explained,
+    fail,
+    find_recipe,
+    open_run,
+    tell_empty_slots,
+    workers_option,
+)
 from schemas.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -103,17 +110,6 @@ def build_shards(
             retry_images=retry_images,
         )
     _finish(run, as_json)
-
-
-def tell_empty_slots(filled: Recipe, empty: list[str]) -> None:
-    """Say which sources have no inputs, and who gets their weight."""
-    if not empty:
-        return
-    click.echo(f"without inputs, left out: {', '.join(empty)}", err=True)
-    for row_format in dict.fromkeys(source.format for source in filled.sources.values()):
-        own = {n: s.weight for n, s in filled.sources.items() if s.format == row_format}
-        shares = ", ".join(f"{name} {w / sum(own.values()):.1%}" for name, w in own.items())
-        click.echo(f"  shares of {row_format} tokens: {shares}", err=True)
 
 
 def without_network(recipe: Recipe) -> Recipe:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,16 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: Optimizer, alone:
         "model": get_model_state_dict(model),
         "optimizer": get_optimizer_state_dict(model, optimizer),
     }
-    dcp.save(state, checkpoint_id=folder, no_dist=alone)
+    with _quiet():
+        dcp.save(state, checkpoint_id=folder, no_dist=alone)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warning that one process saves alone: it does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
+        yield
 
 
 def load_checkpoint(
@@ -44,7 +56,8 @@ def load_checkpoint(
     state: dict[str, Any] = {"model": get_model_state_dict(model)}
     if optimizer is not None:
         state["optimizer"] = get_optimizer_state_dict(model, optimizer)
-    dcp.load(state, checkpoint_id=folder, no_dist=alone)
+    with _quiet():
+        dcp.load(state, checkpoint_id=folder, no_dist=alone)
     set_model_state_dict(model, state["model"])
     if optimizer is not None:
         set_optimizer_state_dict(model, optimizer, state["optimizer"])

@@ -5,17 +5,17 @@ every step: micro-batches ▶ summed loss ▶ gradients ▶ / targets of all ran
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from schemas.identity import content_key
 from training.batches import Batch
+from training.meter import StepMeter
 from training.phases import Tell, TrainingJob
-from training.schedule import flops_of, learning_rate, peak_flops
+from training.schedule import learning_rate
 from training.torch_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
 from training.torch_backend.dataset import tensors_of
 from training.torch_backend.model import Loss, make_model
@@ -32,15 +32,6 @@ def train(job: TrainingJob, tell: Tell) -> None:
     """
     with process_group() as ranks:
         _Training(job, ranks).run(tell)
-
-
-@dataclass(slots=True)
-class _Counts:
-    """Of one step on this rank."""
-
-    tokens: int = 0
-    flops: float = 0.0
-    waited: float = 0.0
 
 
 class _Training:
@@ -122,18 +113,20 @@ class _Training:
             self.job.directory.finish_checkpoint(folder, self.job.facts(self.loader, BACKEND))
 
     def _step(self, batches: Iterator[Batch]) -> dict[str, Any]:
-        started = time.perf_counter()
         rate = learning_rate(self.phase, self.loader.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         # Dropout is a function of step and rank alone, so that a resume repeats it.
-        torch.manual_seed(hash((self.settings.seed, self.loader.step, self.ranks.rank)))
+        key = content_key(
+            str(self.settings.seed), "dropout", str(self.loader.step), str(self.ranks.rank)
+        )
+        torch.manual_seed(int.from_bytes(key[:7], "little"))
         self.model.train()
         self.optimizer.zero_grad()
         sums = torch.zeros(2, dtype=torch.float64, device=self.ranks.device)
-        counts = _Counts()
+        meter = StepMeter(self.job)
         units = self.loader.reader.step_units
-        for number, batch in enumerate(self._timed(batches, counts)):
+        for number, batch in enumerate(meter.timed(batches)):
             with gradients_kept(self.module, last=number + 1 == units):
                 loss = self._loss(batch)
                 loss.total.backward()
@@ -151,29 +144,9 @@ class _Training:
             "targets": int(targets),
             "rate": rate,
             "gradient_norm": _whole(norm),
-            **self._speed(counts, time.perf_counter() - started),
+            **meter.speed(self.ranks.world, _device_name(self.ranks.device)),
+            **_memory(self.ranks.device),
         }
-
-    def _timed(self, batches: Iterator[Batch], counts: _Counts) -> Iterator[Batch]:
-        """The batches, with the time spent waiting for them and what they cost."""
-        manifest = self.job.shards.manifest
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            counts.waited += time.perf_counter() - asked
-            if batch is None:
-                return
-            rows, length = batch.input_ids.shape
-            counts.tokens += int((batch.segments >= 0).sum())
-            counts.flops += flops_of(
-                self.job.config.model,
-                manifest.vocabulary,
-                manifest.image_slots,
-                tokens=rows * length,
-                attended=rows * length * length / 2,
-                images=len(batch.images),
-            )
-            yield batch
 
     def _loss(self, batch: Batch) -> Loss:
         moved = {
@@ -185,19 +158,6 @@ class _Training:
         with self.autocast:
             loss: Loss = self.module(moved)
         return loss
-
-    def _speed(self, counts: _Counts, seconds: float) -> dict[str, Any]:
-        told = {
-            "seconds": round(seconds, 4),
-            "waiting": round(counts.waited / seconds, 4),
-            "tokens_per_second": round(counts.tokens * self.ranks.world / seconds, 1),
-        }
-        if self.ranks.device.type == "cuda":
-            peak = peak_flops(torch.cuda.get_device_name(self.ranks.device))
-            told["memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-            if peak is not None:
-                told["mfu"] = round(counts.flops / seconds / peak, 4)
-        return told
 
     def _evaluate(self) -> dict[str, Any]:
         """Mean loss of the held-out rows of every source."""
@@ -218,3 +178,13 @@ class _Training:
 def _whole(norm: Tensor) -> float:
     """A gradient norm, which FSDP gives in parts."""
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+
+
+def _memory(device: torch.device) -> dict[str, Any]:
+    if device.type != "cuda":
+        return {}
+    return {"memory_gib": round(torch.cuda.max_memory_allocated(device) / 2**30, 2)}

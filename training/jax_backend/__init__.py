@@ -1,0 +1,1 @@
+"""The same model and training in JAX, with Flax and Optax."""
