@@ -1,0 +1,179 @@
+"""Finished runs as the trainer sees them: real shards of drawn pictures and made-up prose."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
+from schemas.mixture import Mixture
+from schemas.packed import packed_schema
+from schemas.page import Origin
+from schemas.source import Format
+from tests.texts import prose
+from tokenization.formats import Formatter
+from tokenization.packing import Cut, one_row_each, pack
+from tokenization.shards import ShardWriter
+from tokenization.train import train_model
+from tokenization.vocabulary import Vocabulary
+from training.shard_set import ShardSet
+
+IMAGE_SIZE = 32
+SLOTS = 4
+COLOURS = {
+    "red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 60, 210), "yellow": (220, 210, 40),
+    "white": (250, 250, 250), "purple": (150, 40, 170), "orange": (240, 140, 20),
+    "grey": (120, 120, 120), "cyan": (40, 200, 210), "black": (10, 10, 10),
+}  # fmt: skip
+PLACES = ("left", "right", "top", "bottom", "middle")
+SHAPES = ("circle", "square")
+CAPTIONS = tuple(f"A {c} {s} at the {p}" for c, s, p in product(COLOURS, SHAPES, PLACES))
+"""100 different ones."""
+
+
+def drawing(caption: str, size: int = IMAGE_SIZE) -> bytes:
+    """The picture of a caption, as a stored image."""
+    _, colour, shape, *_, place = caption.split()
+    picture = Image.new("RGB", (size, size), (190, 200, 190))
+    side = size * 2 // 5
+    middle, far = (size - side) // 2, size - side
+    x, y = {
+        "left": (0, middle), "right": (far, middle), "top": (middle, 0), "bottom": (middle, far),
+        "middle": (middle, middle),
+    }[place]  # fmt: skip
+    draw = ImageDraw.Draw(picture)
+    shape_of = draw.ellipse if shape == "circle" else draw.rectangle
+    shape_of((x, y, x + side - 1, y + side - 1), fill=COLOURS[colour])
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@cache
+def vocabulary_model() -> bytes:
+    """A small SentencePiece model of the words of these tests."""
+    lines = [*CAPTIONS * 3, *(prose(f"line {i}", 60) for i in range(30)), "Name the colour."]
+    return train_model(lines, 400, 1.0)
+
+
+def pair(caption: str) -> Document:
+    url = f"http://drawn.test/{caption.replace(' ', '-')}"
+    return _document(url, image(url), TextSegment(text=caption))
+
+
+def image(url: str) -> ImageSegment:
+    stored = StoredImage(tar=0, offset=0, size=0, width=IMAGE_SIZE, height=IMAGE_SIZE)
+    return ImageSegment(url=url, stored=stored)
+
+
+def text(key: str, lines: int = 6) -> Document:
+    written = "\n".join(prose(f"{key} {line}", 8) for line in range(lines))
+    return _document(f"http://prose.test/{key}", TextSegment(text=written))
+
+
+def interleaved(key: str, captions: Iterable[str]) -> Document:
+    segments: list[Segment] = [TextSegment(text=prose(key, 8))]
+    for caption in captions:
+        (shown,) = pair(caption).images
+        segments += [shown, TextSegment(text=caption)]
+    return _document(f"http://mixed.test/{key}", *segments)
+
+
+def instruction(prompt: str, answer: str) -> Document:
+    asked = TextSegment(text=prompt, prompt=True)
+    return _document(f"http://asked.test/{prompt}", asked, TextSegment(text=answer))
+
+
+def _document(url: str, *segments: Segment) -> Document:
+    origin = Origin(warc_file="made.warc", offset=0, length=1)
+    return Document(id=url, source="made", url=url, segments=segments, origin=origin)
+
+
+def drawn_by_url(url: str) -> bytes:
+    return drawing(url.rsplit("/", 1)[-1].replace("-", " "))
+
+
+def write_shards(
+    root: Path,
+    sources: Mapping[str, tuple[Format, list[Document]]],
+    *,
+    shards: int = 2,
+    block: int = 128,
+    packed: bool = False,
+    weights: Mapping[str, float] | None = None,
+    mixture: Mixture | None = None,
+    read_image: Callable[[str], bytes] = drawn_by_url,
+) -> ShardSet:
+    """A run directory with the shards of some documents, as `build-shards` leaves it."""
+    vocabulary = Vocabulary(vocabulary_model())
+    files: list[ShardFile] = []
+    for name, (row_format, documents) in sources.items():
+        formatter = Formatter(
+            vocabulary=vocabulary, format=row_format, image_slots=SLOTS, loss_on_image_token=False
+        )
+        packer = pack if packed or row_format == "text" else one_row_each
+        for index in range(shards):
+            rows = packer(map(formatter.tokenize, documents[index::shards]), block, SLOTS)
+            path = f"{name}/shard-{index:05d}-of-{shards:05d}.arrow"
+            files.append(_write(root, path, name, rows, vocabulary, read_image))
+    manifest = Manifest(
+        recipe="made",
+        recipe_fingerprint="0" * 64,
+        tokenizer_sha256=vocabulary.sha256,
+        vocabulary=vocabulary.size,
+        block=block,
+        image_slots=SLOTS,
+        image_size=IMAGE_SIZE,
+        packed=packed,
+        seed=0,
+        sources={
+            name: ShardSource(format=row_format, weight=(weights or {}).get(name, 1.0))
+            for name, (row_format, _) in sources.items()
+        },
+        mixture=mixture,
+        shards=tuple(files),
+    )
+    (root / TOKENIZER_PATH).write_bytes(vocabulary_model())
+    (root / MANIFEST_PATH).write_text(manifest.model_dump_json(indent=1))
+    return ShardSet(str(root))
+
+
+def _write(
+    root: Path,
+    path: str,
+    source: str,
+    rows: Iterator[object],
+    vocabulary: Vocabulary,
+    read_image: Callable[[str], bytes],
+) -> ShardFile:
+    target = root / "shards" / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    writer = ShardWriter(
+        target, packed_schema(vocabulary.size, {}), lambda shown: read_image(shown.url)
+    )
+    targets = images = 0
+    for row in rows:
+        assert not isinstance(row, Cut)
+        targets += sum(row.loss_mask)
+        images += len(row.images)
+        writer.write(replace(row))
+    writer.close()
+    data = target.read_bytes()
+    return ShardFile(
+        path=path,
+        source=source,
+        rows=writer.rows,
+        tokens=writer.tokens,
+        targets=targets,
+        images=images,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

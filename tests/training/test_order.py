@@ -1,0 +1,74 @@
+"""Rows of a source, and the global order of all."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.errors import UsageError
+from training.order import GlobalOrder, SourceOrder, Stream
+
+sizes = st.lists(st.integers(0, 40), min_size=1, max_size=9).filter(lambda rows: sum(rows) > 0)
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 4), st.integers(0, 6))
+def test_every_epoch_holds_every_row_once(rows: list[int], window: int, held_out: int) -> None:
+    order = SourceOrder("web", rows, seed=1, window=window, held_out=held_out)
+    everything = {(shard, row) for shard, count in enumerate(rows) for row in range(count)}
+    assert len(order.held_out) == len(set(order.held_out)) == min(held_out, sum(rows) // 10)
+    for epoch in range(3):
+        first = epoch * order.total
+        seen = Counter(order.locate(first + n) for n in range(order.total))
+        assert set(seen.values()) == {1}
+        assert seen.keys() == everything - set(order.held_out)
+
+
+def test_epochs_differ_and_seeds_differ() -> None:
+    order = SourceOrder("web", [50, 50], seed=1)
+    first = [order.locate(n) for n in range(100)]
+    assert first != [order.locate(100 + n) for n in range(100)]
+    assert first != [SourceOrder("web", [50, 50], seed=2).locate(n) for n in range(100)]
+    assert first == [SourceOrder("web", [50, 50], seed=1).locate(n) for n in range(100)]
+
+
+@given(sizes, st.integers(0, 200))
+def test_the_next_rows_lie_in_the_shards_that_are_near(rows: list[int], counter: int) -> None:
+    order = SourceOrder("web", rows, seed=0, window=2)
+    near = order.shards_near(counter)
+    assert order.locate(counter)[0] in near
+    assert order.locate(counter + 1)[0] in near
+
+
+def make_order() -> GlobalOrder:
+    streams = (
+        Stream(name="text", sources=("books", "web"), shares=(0.7, 0.3), step_rows=5),
+        Stream(name="pairs", sources=("captions",), shares=(1.0,), step_rows=3),
+    )
+    sources = {name: SourceOrder(name, [20, 13], seed=0) for name in ("books", "web", "captions")}
+    return GlobalOrder(streams, sources)
+
+
+@given(st.integers(0, 5_000))
+def test_a_state_is_one_integer_per_source_and_names_one_row(number: int) -> None:
+    order = make_order()
+    state = order.state(number)
+    assert set(state) == {"books", "web", "captions"}
+    assert order.number(state) == number
+    place = order.place(number)
+    assert place.counter == state[place.source]
+
+
+def test_every_step_holds_the_same_rows_of_each_stream() -> None:
+    order = make_order()
+    for step in range(20):
+        streams = [order.place(step * 8 + n).stream for n in range(8)]
+        assert streams == ["text"] * 5 + ["pairs"] * 3
+
+
+def test_a_state_of_another_mixture_is_refused() -> None:
+    with pytest.raises(UsageError, match="none of this mixture"):
+        make_order().number({"books": 40, "web": 0, "captions": 0})
