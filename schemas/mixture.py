@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field, model_validator
 
@@ -35,7 +35,9 @@ class Phase(Section):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        return tuple(self.step_tokens or self.step_rows)
+        """Those in a step, in one order however they are written down."""
+        named = self.step_tokens or self.step_rows
+        return tuple(row_format for row_format in get_args(Format) if row_format in named)
 
 
 class Mixture(Section):

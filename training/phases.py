@@ -97,6 +97,11 @@ class TrainingJob:
         Raises:
             UsageError: it was made with another tokenizer or, if it is resumed, recipe.
         """
+        if resumed and facts.phase != self.phase_name:
+            raise UsageError(
+                f"{self.directory.path} holds a training of phase {facts.phase}. "
+                "Give another --to, and this one as --from."
+            )
         manifest = self.shards.manifest
         names = ["tokenizer_sha256", "vocabulary", "image_slots"]
         names += ["recipe_fingerprint"] if resumed else []

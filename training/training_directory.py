@@ -54,14 +54,14 @@ class TrainingDirectory:
         Raises:
             UsageError: the folder holds a training with another one.
         """
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         held = self.path / "config.yaml"
-        if held.exists() and held.read_text(encoding="utf-8") != text:
+        if held.exists() and self.config() != config:
             raise UsageError(
                 f"{self.path} holds a training with another configuration. "
                 "Give another --to, or delete the folder."
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         held.write_text(text, encoding="utf-8")
 
     def config(self) -> Config:

@@ -92,6 +92,5 @@ class MultiheadAttention(nn.Module):
         attended = attend(
             project(query, 0), project(keys, 1), project(keys, 2), None, self.dropout, key
         )
-        return nn.Dense(width, dtype=self.dtype, name="out_proj")(
-            attended.reshape(*attended.shape[:2], width)
-        )
+        out = nn.Dense(width, dtype=self.dtype, kernel_init=uniform(width), name="out_proj")
+        return out(attended.reshape(*attended.shape[:2], width))

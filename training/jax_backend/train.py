@@ -234,7 +234,7 @@ def _update(
 ) -> tuple[Tree, Any, Any]:
     mean = jax.tree.map(lambda g: g / jnp.maximum(targets, 1), gradients)
     updates, state = optimizer.update(mean, state, params)
-    return optax.apply_updates(params, updates), state, optax.global_norm(mean)
+    return optax.apply_updates(params, updates), state, optax.tree.norm(mean)
 
 
 def _pretrained_encoder(config: Config) -> Tree:

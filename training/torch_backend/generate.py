@@ -94,14 +94,26 @@ def _chosen(logits: Tensor, sampling: Sampling, chooser: torch.Generator) -> int
 
 
 def load_generator(checkpoint: Path, vocabulary: Vocabulary) -> Generator:
-    """The model of a checkpoint, on a GPU where there is one.
+    """The model of a checkpoint of either backend, on a GPU where there is one.
 
     Raises:
-        UsageError: it is no checkpoint of this backend.
+        UsageError: it is no checkpoint.
     """
     facts = read_facts(checkpoint)
     config = TrainingDirectory(checkpoint.parent).config()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = make_model(config.model, facts.vocabulary, facts.block, facts.image_slots, device)
-    load_checkpoint(checkpoint, model, None, alone=True)
+    if facts.backend == "jax":
+        _load_from_jax(checkpoint, model)
+    else:
+        load_checkpoint(checkpoint, model, None, alone=True)
     return Generator(model.eval(), vocabulary, facts.image_slots)
+
+
+def _load_from_jax(checkpoint: Path, model: KosmosModel) -> None:
+    from training.jax_backend.checkpoint import load_checkpoint as load
+    from training.jax_backend.weights import to_torch
+
+    held, _ = load(checkpoint)
+    state = to_torch(held["params"], model.state_dict())
+    model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})

@@ -1,0 +1,251 @@
+"""The PyTorch model against its formulas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from curate import open_shards
+from tests.training.shard_sets import IMAGE_SIZE, SLOTS
+from training.config import ModelConfig, load_config
+from training.shard_set import ShardSet
+from training.torch_backend.dataset import tensors_of
+from training.torch_backend.decoder import Layer, init_gain
+from training.torch_backend.model import (
+    KosmosModel,
+    make_model,
+    parameter_counts,
+    segment_mask,
+)
+from training.torch_backend.positions import rotate, sinusoidal, xpos_factors
+
+TINY = load_config("tiny").model
+
+
+def tiny(shard_set: ShardSet, **changes: object) -> KosmosModel:
+    torch.manual_seed(0)
+    manifest = shard_set.manifest
+    config = TINY.model_copy(update=changes)
+    return make_model(config, manifest.vocabulary, manifest.block, SLOTS, "cpu")
+
+
+def test_parameter_counts_of_kosmos1() -> None:
+    """spec 4.7: 1,662,375,936 in all; 2,048 of the norm after the tower are trained besides."""
+    model = make_model(load_config("kosmos1").model, 64_007, 2_048, 64, "meta")
+    assert parameter_counts(model) == {
+        "token embedding": 131_086_336,
+        "decoder layers and norm": 1_209_094_144,
+        "image encoder": 303_179_776,
+        "connector": 19_015_680,
+        "total": 1_662_375_936,
+        "trained": 1_371_792_384 + 2_048,
+    }
+    assert sum(p.numel() for p in model.layers[0].parameters()) == 50_378_752
+    block = model.encoder.tower.transformer.resblocks[23]
+    assert sum(p.numel() for p in block.parameters() if p.requires_grad) == 12_596_224
+    before = model.encoder.tower.transformer.resblocks[22]
+    assert not any(p.requires_grad for p in before.parameters())
+
+
+def test_parameter_count_of_kosmos2_vocabulary() -> None:
+    model = make_model(load_config("kosmos1").model, 65_037, 2_048, 64, "meta")
+    assert parameter_counts(model)["total"] == 1_664_485_376
+
+
+def test_parameter_count_of_openflamingos_resampler() -> None:
+    """63,019,008 at width 1024 (spec 4.4), without the projection to the decoder."""
+    config = load_config("kosmos1").model.model_copy(update={"connector": "perceiver"})
+    connector = make_model(config, 64_007, 2_048, 64, "meta").connector
+    own = sum(p.numel() for p in connector.parameters())
+    projection = 1_024 * 2_048 + 2_048
+    # OpenFlamingo has no embedding of frames for single images; ours holds one of width 1024.
+    assert own - projection - 1_024 == 63_019_008
+
+
+def test_the_gain_of_magneto() -> None:
+    assert init_gain(24) == pytest.approx(1.96754, abs=1e-5)
+    torch.manual_seed(0)
+    config = TINY.model_copy(update={"layers": 24, "width": 256, "ffn_width": 512})
+    layer = make_model(config, 100, 128, SLOTS, "cpu").layers[0]
+    assert isinstance(layer, Layer)
+    attention = layer.attention
+    for linear, gain in (
+        (attention.q_proj, 1.0),
+        (attention.k_proj, 1.0),
+        (attention.v_proj, 1.96754),
+        (attention.out_proj, 1.96754),
+        (layer.fc1, 1.96754),
+        (layer.fc2, 1.96754),
+    ):
+        # PyTorch's default is uniform below 1 / sqrt(fan in).
+        bound = gain / math.sqrt(linear.in_features)
+        assert linear.weight.abs().max().item() == pytest.approx(bound, rel=1e-3)
+        assert linear.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.02)
+
+
+def test_a_layer_is_its_formula() -> None:
+    """u = x + W_o LN_a(attention(LN_1 x)); y = u + W_2 LN_f(GELU(W_1 LN_2 u))."""
+    torch.manual_seed(1)
+    config = TINY.model_copy(update={"positions": "sinusoidal"})
+    layer = Layer(config).eval()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    x = torch.randn(2, 7, config.width)
+
+    def heads(t: Tensor) -> Tensor:
+        return t.view(2, 7, config.heads, -1).transpose(1, 2)
+
+    a = layer.attention
+    normed = layer.attention_norm(x)
+    q, k, v = heads(a.q_proj(normed)), heads(a.k_proj(normed)), heads(a.v_proj(normed))
+    scores = q @ k.transpose(-1, -2) / math.sqrt(config.width // config.heads)
+    scores = scores.masked_fill(~torch.ones(7, 7, dtype=torch.bool).tril(), -torch.inf)
+    attended = (scores.softmax(-1) @ v).transpose(1, 2).reshape(2, 7, -1)
+    u = x + a.out_proj(a.inner_norm(attended))
+    y = u + layer.fc2(layer.inner_norm(functional.gelu(layer.fc1(layer.ffn_norm(u)))))
+    assert torch.allclose(layer(x, None, None)[0], y, atol=1e-5)
+    assert a.inner_norm.normalized_shape == (config.width,)
+    assert layer.inner_norm.normalized_shape == (config.ffn_width,)
+
+
+def test_xpos_depends_on_distance_alone() -> None:
+    torch.manual_seed(2)
+    q, k = torch.randn(64), torch.randn(64)
+    positions = torch.arange(2_048)
+    cosine, sine, decay = xpos_factors(positions, 64, 512, 2_048)
+    turned_q = rotate(q.expand(2_048, 64), cosine, sine, decay)
+    turned_k = rotate(k.expand(2_048, 64), cosine, sine, 1 / decay)
+    scores = turned_q.double() @ turned_k.double().T
+    for distance in (0, 1, 17, 500):
+        along = scores.diagonal(-distance)
+        assert (along - along[0]).abs().max() < 2e-3
+    assert scores.diagonal() == pytest.approx(torch.full((2_048,), float(q @ k)), abs=1e-3)
+
+
+def test_xpos_constants() -> None:
+    """zeta_0 = .285714, zeta_15 = .620536, zeta_31 = .977679 (spec 4.3)."""
+    _, _, decay = xpos_factors(torch.tensor([1_024 + 512]), 64, 512, 2_048)
+    assert decay[0, [0, 15, 31]].tolist() == pytest.approx([0.285714, 0.620536, 0.977679], abs=1e-6)
+
+
+def test_sinusoidal_positions_are_fairseqs() -> None:
+    found = sinusoidal(torch.tensor([0, 5]), 2_048)
+    for index, position in enumerate((2, 7)):
+        for k in (0, 1, 500, 1_023):
+            angle = position * math.exp(-math.log(10_000) * k / 1_023)
+            assert found[index, k].item() == pytest.approx(math.sin(angle), abs=1e-5)
+            assert found[index, 1_024 + k].item() == pytest.approx(math.cos(angle), abs=1e-5)
+
+
+def test_the_mask_follows_the_segments() -> None:
+    mask = segment_mask(torch.tensor([[0, 0, 1, 1, -1]]))[0, 0].int().tolist()
+    assert mask == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 0, 1, 0, 0],
+        [1, 0, 1, 1, 0],
+        [1, 0, 0, 0, 1],
+    ]
+
+
+def test_at_first_every_token_is_as_likely(shard_set: ShardSet) -> None:
+    model = tiny(shard_set).eval()
+    batch = tensors_of(next(open_shards(shard_set.root).batches()))
+    loss = model(batch)
+    assert loss.total.item() / loss.targets == pytest.approx(
+        math.log(shard_set.manifest.vocabulary), abs=1.0
+    )
+    assert loss.targets == int(batch["loss_mask"].sum())
+
+
+def test_images_are_spliced_in_before_the_scaling(shard_set: ShardSet) -> None:
+    model = tiny(shard_set).eval()
+    batch = tensors_of(next(open_shards(shard_set.root, source="captions").batches()))
+    x = model.embed(batch["input_ids"], batch["images"], batch["image_positions"])
+    vectors = model.connector(model.encoder(batch["images"]))
+    flat = x.flatten(0, 1)
+    expected = vectors.flatten(0, 1) * math.sqrt(TINY.width)
+    assert torch.allclose(flat[batch["image_positions"].flatten().long()], expected, atol=1e-5)
+    plain = torch.ones(len(flat), dtype=torch.bool)
+    plain[batch["image_positions"].flatten().long()] = False
+    own = model.embedding(batch["input_ids"].flatten().long()) * math.sqrt(TINY.width)
+    assert torch.allclose(flat[plain], own[plain])
+
+
+def test_features_have_length_1_and_come_from_every_patch(shard_set: ShardSet) -> None:
+    model = tiny(shard_set).eval()
+    features = model.encoder(torch.randn(2, 3, IMAGE_SIZE, IMAGE_SIZE))
+    assert features.shape == (2, TINY.vision.tokens, TINY.vision.width)
+    assert torch.allclose(features.norm(dim=-1), torch.ones(2, TINY.vision.tokens), atol=1e-5)
+
+
+def test_frozen_layers_get_no_gradient_and_the_last_one_does(shard_set: ShardSet) -> None:
+    vision = TINY.vision.model_copy(update={"model": "given", "layers": 3})
+    model = tiny(shard_set, vision=vision)
+    batch = tensors_of(next(open_shards(shard_set.root, source="captions").batches()))
+    model(batch).total.backward()
+    tower = model.encoder.tower
+    assert tower.conv1.weight.grad is None
+    assert tower.transformer.resblocks[1].mlp.c_fc.weight.grad is None
+    for module in (tower.transformer.resblocks[2].mlp.c_fc, tower.ln_post):
+        assert module.weight.grad is not None
+        assert module.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("connector", ["attention", "perceiver"])
+@pytest.mark.parametrize("positions", ["xpos", "sinusoidal"])
+def test_a_packed_document_is_read_as_if_it_stood_alone(
+    shard_set: ShardSet, connector: str, positions: str
+) -> None:
+    """What stands in another document of the row has no influence."""
+    model = tiny(shard_set, connector=connector, positions=positions).eval()
+    ids = torch.randint(5, 60, (1, 20))
+    segments = torch.tensor([[0] * 8 + [1] * 12])
+    batch = {
+        "input_ids": ids,
+        "segments": segments,
+        "images": torch.zeros(0, 3, 32, 32),
+        "image_positions": torch.zeros(0, SLOTS),
+        "one_segment": False,
+    }
+    before = model.hidden(batch)
+    ids = ids.clone()
+    ids[0, 1:8] = torch.randint(5, 60, (7,))
+    after = model.hidden({**batch, "input_ids": ids})
+    assert torch.allclose(before[0, 8:], after[0, 8:], atol=1e-5)
+    assert not torch.allclose(before[0, 1:8], after[0, 1:8], atol=1e-2)
+
+
+def test_writing_token_by_token_is_reading_at_once(shard_set: ShardSet) -> None:
+    model = tiny(shard_set).eval()
+    ids = torch.randint(5, 60, (1, 12))
+    nothing = (torch.zeros(0, 3, 32, 32), torch.zeros(0, SLOTS))
+    x = model.embed(ids, *nothing)
+    whole, _ = model.extend(x, 0, [None] * len(model.layers))
+    part, caches = model.extend(x[:, :5], 0, [None] * len(model.layers))
+    found = [part]
+    for place in range(5, 12):
+        part, caches = model.extend(x[:, place : place + 1], place, list(caches))
+        found.append(part)
+    assert torch.allclose(torch.cat(found, 1), whole, atol=1e-5)
+
+
+def test_checkpointed_activations_change_nothing(shard_set: ShardSet) -> None:
+    gradients = []
+    for checkpointed in (False, True):
+        model = tiny(shard_set)
+        model.checkpoint_layers = checkpointed
+        for batch in itertools.islice(open_shards(shard_set.root).batches(), 2):
+            model(tensors_of(batch)).total.backward()
+        gradients.append(model.layers[0].fc1.weight.grad)
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-5)
+
+
+def test_config_refuses_odd_heads() -> None:
+    with pytest.raises(ValueError, match="even multiple"):
+        ModelConfig(layers=1, width=30, ffn_width=8, heads=2)
