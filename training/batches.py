@@ -21,11 +21,8 @@ LENGTH_STEP = 64
 """Batches are padded to a multiple of so many tokens: few shapes, for compilers."""
 PADDING_SEGMENT = -1
 
-_LEVELS = (
-    (np.arange(256, dtype=np.float32)[:, None] / 255 - np.array(PIXEL_MEAN, np.float32))
-    / np.array(PIXEL_STD, np.float32)
-).T.copy()
-"""Normalised value of each level of each channel, shape (3, 256)."""
+_SCALE = np.float32(1 / (255 * np.array(PIXEL_STD)))[:, None, None]
+_SHIFT = np.float32(-np.array(PIXEL_MEAN) / np.array(PIXEL_STD))[:, None, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,7 @@ def make_batch(
             encoded.append(row.images[image])
     images = np.empty((len(encoded), 3, image_size, image_size), np.float32)
     for number, data in enumerate(encoded):
-        images[number] = normalized(decoded(data, image_size))
+        normalize(decoded(data, image_size), out=images[number])
     positions = np.array(firsts, np.int32)[:, None] + np.arange(image_slots, dtype=np.int32)
     return Batch(
         stream=stream,
@@ -109,7 +106,8 @@ def decoded(data: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
     side (bicubic) and cut at the centre, as CLIP does.
     """
     with Image.open(io.BytesIO(data)) as opened:
-        image = opened.convert("RGB")
+        image = opened if opened.mode == "RGB" else opened.convert("RGB")
+        image.load()
     if image.size != (size, size):
         scale = size / min(image.size)
         wide, high = (max(round(side * scale), size) for side in image.size)
@@ -119,6 +117,7 @@ def decoded(data: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def normalized(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """RGB pixels of shape (S, S, 3) as CLIP takes them, shape (3, S, S)."""
-    return np.stack([_LEVELS[channel][pixels[..., channel]] for channel in range(3)])
+def normalize(pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
+    """RGB pixels of shape (S, S, 3) as CLIP takes them, into an array of shape (3, S, S)."""
+    np.multiply(pixels.transpose(2, 0, 1), _SCALE, out=out)
+    out += _SHIFT

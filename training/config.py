@@ -28,7 +28,11 @@ class VisionConfig(Section):
         description="Model as open_clip names it, whose weights are taken; null starts from random "
         "weights, all of which are trained.",
     )
-    weights: str | None = Field(None, description="Tag of weights on the hub, or a local file.")
+    weights: str | None = Field(
+        None,
+        description="Tag of weights on the hub, or a local file; null leaves random ones, frozen "
+        "as with weights: for measuring.",
+    )
     trained_layers: int = Field(
         1, ge=0, description="Last layers that are trained, with the norm after them (KOSMOS-1: 1)."
     )

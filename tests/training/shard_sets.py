@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from itertools import product
+from itertools import permutations
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -32,26 +32,19 @@ COLOURS = {
     "red": (210, 40, 40), "green": (40, 170, 60), "blue": (40, 60, 210), "yellow": (220, 210, 40),
     "white": (250, 250, 250), "purple": (150, 40, 170), "orange": (240, 140, 20),
     "grey": (120, 120, 120), "cyan": (40, 200, 210), "black": (10, 10, 10),
+    "brown": (120, 70, 20),
 }  # fmt: skip
-PLACES = ("left", "right", "top", "bottom", "middle")
-SHAPES = ("circle", "square")
-CAPTIONS = tuple(f"A {c} {s} at the {p}" for c, s, p in product(COLOURS, SHAPES, PLACES))
+CAPTIONS = tuple(f"A {c} circle on {g}" for c, g in permutations(COLOURS, 2))[:100]
 """100 different ones."""
 
 
 def drawing(caption: str, size: int = IMAGE_SIZE) -> bytes:
     """The picture of a caption, as a stored image."""
-    _, colour, shape, *_, place = caption.split()
-    picture = Image.new("RGB", (size, size), (190, 200, 190))
-    side = size * 2 // 5
-    middle, far = (size - side) // 2, size - side
-    x, y = {
-        "left": (0, middle), "right": (far, middle), "top": (middle, 0), "bottom": (middle, far),
-        "middle": (middle, middle),
-    }[place]  # fmt: skip
-    draw = ImageDraw.Draw(picture)
-    shape_of = draw.ellipse if shape == "circle" else draw.rectangle
-    shape_of((x, y, x + side - 1, y + side - 1), fill=COLOURS[colour])
+    _, colour, _, _, ground = caption.split()
+    picture = Image.new("RGB", (size, size), COLOURS[ground])
+    side = size * 5 // 8
+    start = (size - side) // 2
+    ImageDraw.Draw(picture).ellipse((start, start, start + side, start + side), COLOURS[colour])
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=95)
     return buffer.getvalue()

@@ -110,7 +110,7 @@ class _Training:
             "image_positions": jnp.full((1, slots), 64, jnp.int32),
         }
         params = jax.jit(self.model.init)(jax.random.key(self.settings.seed), blank)["params"]
-        if self.job.config.model.vision.model is not None:
+        if self.job.config.model.vision.weights is not None:
             params["encoder"] = _pretrained_encoder(self.job.config)
         return jax.device_put(params, self.copied)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tokenization.formats import lines_of
 from tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
-from training.batches import decoded, normalized
+from training.batches import decoded, normalize
 from training.torch_backend.checkpoint import load_checkpoint
 from training.torch_backend.decoder import Cache
 from training.torch_backend.model import KosmosModel, make_model
@@ -58,11 +58,11 @@ class Generator:
         model = self.model
         device = model.embedding.weight.device
         size = model.config.vision.image_size
-        pixels = np.zeros((0, 3, size, size), np.float32)
-        positions = np.zeros((0, self.slots), np.int64)
+        count = 0 if image is None else 1
+        pixels = np.zeros((count, 3, size, size), np.float32)
+        positions = np.tile(np.arange(2, 2 + self.slots), (count, 1))
         if image is not None:
-            pixels = normalized(decoded(image, size))[None]
-            positions = np.arange(2, 2 + self.slots)[None]
+            normalize(decoded(image, size), out=pixels[0])
         x = model.embed(
             torch.tensor([ids], device=device),
             torch.from_numpy(pixels).to(device),

@@ -47,7 +47,7 @@ class ImageEncoder(nn.Module):
         Raises:
             WeightsError: they can't be had.
         """
-        if self.config.model is None:
+        if self.config.model is None or self.config.weights is None:
             return
         name, weights = self.config.model, self.config.weights
         try:

@@ -1,0 +1,1 @@
+"""The loader beside MosaicML streaming and WebDataset."""

@@ -1,0 +1,1 @@
+"""Speed of training on real shapes."""
