@@ -8,11 +8,11 @@ UV := $(BIN)/uv
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-quality train-extraction lock clean
+.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
-demo: $(VENV)/.installed-core
+demo: $(VENV)/.installed-train
 	rm -rf demo-out
 	$(BIN)/curate demo --out demo-out
 
@@ -52,6 +52,13 @@ bench-quality: .venv-datatrove/.installed $(VENV)/.installed-core
 bench-images: .venv-img2dataset/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.images $(IMAGES)
 
+bench-loader: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks.loader
+
+# kosmos1 for 20 steps in bfloat16, with real shapes: for a GPU. OPTIONS="--config small" and so on.
+bench-training: $(VENV)/.installed-train
+	$(BIN)/python -m benchmarks.training $(OPTIONS)
+
 train-extraction: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.html.train $(DATA)
 
@@ -60,7 +67,8 @@ train-extraction: .venv-bench/.installed
 lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --all-extras --group dev -o lock/all.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --group dev -o lock/dev.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra train -o lock/train.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --extra train --extra jax --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
 	$(UV) pip compile --group img2dataset $(LOCK_OPTIONS) --upgrade -o lock/img2dataset.txt

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curate.inspection import View, count_rows, data_uri, view_row
+from curate.training_report import HEIGHT, WIDTH, training_curves
 from pipelines.run_directory import RunDirectory
 
 REPORT_PATH = "report/index.html"
@@ -40,6 +41,8 @@ def render_report(run: RunDirectory, stats: dict[str, Any]) -> str:
         most_images=max((count for _, count in per_document), default=1),
         hosts=_hosts(run),
         samples=_samples(run),
+        curves=training_curves(run),
+        curve_size=(WIDTH, HEIGHT),
         data_uri=data_uri,
     )
 

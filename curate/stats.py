@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.image_report import left_out, pictures_report
 from curate.purge_report import decontamination_report, dedup_report
+from curate.training_report import training_summary
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES, success_path
 from schemas.errors import UsageError
@@ -72,6 +73,7 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
         "dedup": dedup_report(run),
         "pictures": pictures_report(run),
         "decontamination": decontamination_report(run),
+        "training": training_summary(run),
     }
 
 

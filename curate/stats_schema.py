@@ -74,6 +74,13 @@ STATS_SCHEMA: dict[str, Any] = {
             },
         },
         "left_out": {"type": "array", "items": _TEXT},
+        "training": _rows(
+            name=_TEXT,
+            steps=_COUNT,
+            first_loss=_NUMBER,
+            last_loss=_NUMBER,
+            held_out={"type": "object", "additionalProperties": _NUMBER},
+        ),
         "pictures": {
             "type": ["object", "null"],
             "properties": {

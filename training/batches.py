@@ -31,7 +31,7 @@ class Batch:
 
     Attention is causal among tokens of the same segment, and every token sees the first of its row,
     `<s>`. A row of text is one segment, as in the released loader; in rows of other formats every
-    document is one, as if it stood alone.
+    document is one, with positions of its own: as if it stood alone.
     """
 
     stream: str
@@ -41,6 +41,8 @@ class Batch:
     """(B, T): whether token t is a target, predicted from those before it."""
     segments: npt.NDArray[np.int32]
     """(B, T): number of the document, 0 and up; -1 where the row is padded."""
+    positions: npt.NDArray[np.int32]
+    """(B, T): place of each token in its document, which `<s>` precedes: 0, 1, 2, ..."""
     images: npt.NDArray[np.float32]
     """(N, 3, S, S), normalised as CLIP has them."""
     image_positions: npt.NDArray[np.int32]
@@ -68,6 +70,7 @@ def make_batch(
     ids = np.full((batch_rows, length), PAD, np.int32)
     mask = np.zeros((batch_rows, length), np.bool_)
     segments = np.full((batch_rows, length), PADDING_SEGMENT, np.int32)
+    places = np.tile(np.arange(length, dtype=np.int32), (batch_rows, 1))
     encoded: list[memoryview] = []
     firsts: list[int] = []
     one_segment = True
@@ -81,6 +84,9 @@ def make_batch(
             starts = np.zeros(size, np.int32)
             starts[row.document_starts[1:]] = 1
             segments[index, :size] = np.cumsum(starts)
+            # As if `<s>` stood before each document.
+            before = np.concatenate([[0], row.document_starts[1:] - 1])
+            places[index, :size] -= before[segments[index, :size]].astype(np.int32)
         for first, image in row.slots.tolist():
             firsts.append(index * length + first)
             encoded.append(row.images[image])
@@ -93,6 +99,7 @@ def make_batch(
         input_ids=ids,
         loss_mask=mask,
         segments=segments,
+        positions=places,
         images=images,
         image_positions=positions.reshape(len(encoded), image_slots),
         one_segment=one_segment,

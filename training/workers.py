@@ -17,7 +17,8 @@ from training.loader import LoaderOptions, ShardReader
 from training.shard_set import ShardSet
 
 _ALIGNMENT = 64
-_ARRAYS = ("input_ids", "loss_mask", "segments", "images", "image_positions")
+ARRAYS = ("input_ids", "loss_mask", "segments", "positions", "images", "image_positions")
+"""Fields of a batch that are handed over through shared memory."""
 
 
 class WorkerError(RuntimeError):
@@ -138,7 +139,7 @@ def _hand_over(
     """Write a batch into a free piece of memory, or into a new one that is large enough."""
     layout: dict[str, tuple[int, tuple[int, ...], str]] = {}
     end = 0
-    for name in _ARRAYS:
+    for name in ARRAYS:
         array = getattr(batch, name)
         layout[name] = (end, array.shape, array.dtype.str)
         end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
@@ -155,5 +156,5 @@ def _hand_over(
         memory = owned[free]
     for name, (offset, shape, dtype) in layout.items():
         np.ndarray(shape, dtype, memory.buf, offset)[...] = getattr(batch, name)
-    plain = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in _ARRAYS}
+    plain = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ARRAYS}
     return memory.name, outgrown, layout, plain

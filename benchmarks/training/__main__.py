@@ -5,7 +5,7 @@
     torchrun --nproc-per-node 8 -m benchmarks.training --parallel fsdp
 
 Rows have the shapes of KOSMOS-1's: text in blocks of 2,048, pairs of about 83 tokens, documents of
-3 images. A step holds 1 / SHARE of the paper's 256, 6,144 and 128 rows. Images come from JPEG files;
+3 images. A step holds 1 / SHARE of the paper's 256, 6,144 and 128 rows. Images are JPEG;
 the image encoder has random weights, frozen as the configuration says.
 """
 

@@ -254,7 +254,8 @@ def demo(out: str, workers: int) -> None:
     """Run the whole thing on a small web that ships with the project, served on 127.0.0.1.
 
     Serves the site, crawls it into a WARC, builds shards (half of the images come from the WARC,
-    half over HTTP) and writes statistics and the report.
+    half over HTTP), writes statistics and the report, and trains a tiny model that captions the
+    pictures (extra `train`).
     """
     from pipelines.worker_processes import worker_processes
 
@@ -262,4 +263,35 @@ def demo(out: str, workers: int) -> None:
         from curate.demo import run_demo
 
         run_demo(out, workers, processes)
-    _finish(open_run(f"{out}/run"), as_json=False)
+    run = open_run(f"{out}/run")
+    _finish(run, as_json=False)
+    _train_on_demo(run)
+
+
+def _train_on_demo(run: RunDirectory) -> None:
+    """Train a tiny model, show what it has learned, and write the report anew."""
+    from curate.demo.trained import can_train, train_on
+    from curate.report import write_report
+    from curate.stats import collect_stats
+
+    if not can_train():
+        click.echo("no model is trained: the extra `train` of curate-pretraining is not installed")
+        return
+
+    def tell(numbers: dict[str, Any]) -> None:
+        if "loss" in numbers and (numbers["step"] % 40 == 0 or numbers["step"] == 1):
+            click.echo(f"step {numbers['step']:>3}/{numbers['steps']}  loss {numbers['loss']:.3f}")
+
+    click.echo("training a tiny model on the shards")
+    captioned = train_on(run, tell)
+    for picture in captioned:
+        mark = "right" if picture.right else "wrong"
+        click.echo(f"  {mark}: {picture.written[:50]!r} for {' or '.join(picture.captions)!r}")
+    right = sum(picture.right for picture in captioned)
+    captions = {caption for picture in captioned for caption in picture.captions}
+    chance = sum(len(set(picture.captions)) for picture in captioned) / len(captions)
+    click.echo(
+        f"{right} of {len(captioned)} pictures get a caption of theirs, by chance {chance:.0f}; "
+        "the curve is in the report"
+    )
+    write_report(run, collect_stats(run))

@@ -104,7 +104,14 @@ def test_batches_are_the_same_arrays_from_a_worker(shard_set: ShardSet) -> None:
     ours = list(itertools.islice(open_shards(shard_set.root).batches(), 6))
     theirs = list(itertools.islice(open_shards(shard_set.root).batches(workers=2), 6))
     for mine, other in zip(ours, theirs, strict=True):
-        for name in ("input_ids", "loss_mask", "segments", "images", "image_positions"):
+        for name in (
+            "input_ids",
+            "loss_mask",
+            "segments",
+            "positions",
+            "images",
+            "image_positions",
+        ):
             np.testing.assert_array_equal(getattr(mine, name), getattr(other, name))
         assert (mine.stream, mine.one_segment) == (other.stream, other.one_segment)
 

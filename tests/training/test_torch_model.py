@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from curate import open_shards
-from tests.training.shard_sets import IMAGE_SIZE, SLOTS
+from tests.training.shard_sets import CAPTIONS, IMAGE_SIZE, SLOTS, interleaved, write_shards
 from training.config import ModelConfig, load_config
 from training.shard_set import ShardSet
 from training.torch_backend.dataset import tensors_of
@@ -200,25 +201,31 @@ def test_frozen_layers_get_no_gradient_and_the_last_one_does(shard_set: ShardSet
 @pytest.mark.parametrize("connector", ["attention", "perceiver"])
 @pytest.mark.parametrize("positions", ["xpos", "sinusoidal"])
 def test_a_packed_document_is_read_as_if_it_stood_alone(
-    shard_set: ShardSet, connector: str, positions: str
+    shard_set: ShardSet, tmp_path: Path, connector: str, positions: str
 ) -> None:
-    """What stands in another document of the row has no influence."""
     model = tiny(shard_set, connector=connector, positions=positions).eval()
-    ids = torch.randint(5, 60, (1, 20))
-    segments = torch.tensor([[0] * 8 + [1] * 12])
-    batch = {
-        "input_ids": ids,
-        "segments": segments,
-        "images": torch.zeros(0, 3, 32, 32),
-        "image_positions": torch.zeros(0, SLOTS),
-        "one_segment": False,
-    }
-    before = model.hidden(batch)
-    ids = ids.clone()
-    ids[0, 1:8] = torch.randint(5, 60, (7,))
-    after = model.hidden({**batch, "input_ids": ids})
-    assert torch.allclose(before[0, 8:], after[0, 8:], atol=1e-5)
-    assert not torch.allclose(before[0, 1:8], after[0, 1:8], atol=1e-2)
+    documents = [interleaved("a", CAPTIONS[:1]), interleaved("b", CAPTIONS[1:2])]
+    hidden = []
+    for packed in (True, False):
+        shards = write_shards(
+            tmp_path / str(packed),
+            {"documents": ("interleaved", documents)},
+            shards=1,
+            packed=packed,
+        )
+        opened = open_shards(shards.root, batch_rows=1 if packed else 2, seed=0)
+        batch = tensors_of(next(opened.batches()))
+        assert batch["one_segment"] is not packed
+        with torch.no_grad():
+            hidden.append((batch, model.hidden(batch)))
+    (packed_batch, in_row), (alone_batch, alone) = hidden
+    for segment in (0, 1):
+        own = packed_batch["segments"][0] == segment
+        ids = packed_batch["input_ids"][0, own]
+        ids = ids if segment == 0 else torch.cat((torch.zeros(1, dtype=ids.dtype), ids))
+        (row,) = (n for n in (0, 1) if torch.equal(alone_batch["input_ids"][n, : len(ids)], ids))
+        expected = alone[row, : len(ids)] if segment == 0 else alone[row, 1 : len(ids)]
+        assert torch.allclose(in_row[0, own], expected, atol=1e-5)
 
 
 def test_writing_token_by_token_is_reading_at_once(shard_set: ShardSet) -> None:

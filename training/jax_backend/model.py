@@ -24,29 +24,28 @@ Batch = dict[str, Array]
 Factors = tuple[Array, Array, Array]
 
 
-def xpos_factors(length: int, head_width: int, scale: int, block: int) -> Factors:
-    """Cosine, sine and decay at each position, each of shape (length, head_width / 2)."""
-    positions = jnp.arange(length, dtype=jnp.float32)[:, None]
+def xpos_factors(positions: Array, head_width: int, scale: int, block: int) -> Factors:
+    """Cosine, sine and decay at positions (B, T), each of shape (B, T, 1, head_width / 2)."""
+    places = positions.astype(jnp.float32)[..., None, None]
     pairs = jnp.arange(0, head_width, 2, dtype=jnp.float32)
-    angles = positions * 10000.0 ** (-pairs / head_width)
+    angles = places * 10000.0 ** (-pairs / head_width)
     zeta = (pairs + 0.4 * head_width) / (1.4 * head_width)
-    return jnp.cos(angles), jnp.sin(angles), zeta ** ((positions - block // 2) / scale)
+    return jnp.cos(angles), jnp.sin(angles), zeta ** ((places - block // 2) / scale)
 
 
 def rotate(x: Array, cosine: Array, sine: Array, decay: Array) -> Array:
     """Turn and scale the pairs (2j, 2j + 1) of (B, positions, heads, head_width)."""
     wide = x.astype(jnp.float32).reshape(*x.shape[:-1], -1, 2)
     even, odd = wide[..., 0], wide[..., 1]
-    cosine, sine, decay = (f[:, None, :] for f in (cosine, sine, decay))
     turned = jnp.stack((even * cosine - odd * sine, odd * cosine + even * sine), -1)
     return (turned * decay[..., None]).reshape(x.shape).astype(x.dtype)
 
 
-def sinusoidal(length: int, width: int) -> Array:
-    """fairseq's embeddings, shape (length, width): position 0 counts as 2, sines come first."""
+def sinusoidal(positions: Array, width: int) -> Array:
+    """fairseq's embeddings, (B, T, width): position 0 counts as 2, sines come first."""
     half = width // 2
     frequencies = jnp.exp(jnp.arange(half, dtype=jnp.float32) * (-math.log(10000.0) / (half - 1)))
-    angles = (jnp.arange(length, dtype=jnp.float32)[:, None] + 2) * frequencies
+    angles = (positions.astype(jnp.float32)[..., None] + 2) * frequencies
     return jnp.concatenate((jnp.sin(angles), jnp.cos(angles)), axis=-1)
 
 
@@ -257,10 +256,12 @@ class KosmosModel(nn.Module):
         x = flat.reshape(x.shape) * math.sqrt(config.width)
         factors = None
         if config.positions == "sinusoidal":
-            x = x + sinusoidal(ids.shape[1], config.width).astype(x.dtype)
+            x = x + sinusoidal(batch["positions"], config.width).astype(x.dtype)
         else:
             head_width = config.width // config.heads
-            factors = xpos_factors(ids.shape[1], head_width, config.xpos_scale, self.shape.block)
+            factors = xpos_factors(
+                batch["positions"], head_width, config.xpos_scale, self.shape.block
+            )
         x = nn.Dropout(config.dropout, deterministic=not train)(x)
         mask = segment_mask(batch["segments"])
         layer = nn.remat(Layer) if self.remat else Layer

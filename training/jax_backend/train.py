@@ -106,6 +106,7 @@ class _Training:
         blank = {
             "input_ids": jnp.zeros((1, 64), jnp.int32),
             "segments": jnp.zeros((1, 64), jnp.int32),
+            "positions": jnp.zeros((1, 64), jnp.int32),
             "images": jnp.zeros((1, 3, size, size)),
             "image_positions": jnp.full((1, slots), 64, jnp.int32),
         }
@@ -185,6 +186,7 @@ class _Training:
             "input_ids": _filled(batch.input_ids, rows, PAD),
             "loss_mask": _filled(batch.loss_mask, rows, False),
             "segments": _filled(batch.segments, rows, PADDING_SEGMENT),
+            "positions": _filled(batch.positions, rows, 0),
             "images": _filled(batch.images, images, 0),
             "image_positions": _filled(batch.image_positions, images, outside),
         }

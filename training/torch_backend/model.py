@@ -73,8 +73,7 @@ class KosmosModel(nn.Module):
         """Output of the last norm, (B, T, width)."""
         x = self.embed(batch["input_ids"], batch["images"], batch["image_positions"])
         mask = None if batch["one_segment"] else segment_mask(batch["segments"])
-        positions = torch.arange(x.shape[1], device=x.device)
-        x, factors = self._placed(x, positions)
+        x, factors = self._placed(x, batch["positions"])
         for layer in self.layers:
             if self.checkpoint_layers and torch.is_grad_enabled():
                 x = checkpoint(_first, layer, x, mask, factors, use_reentrant=False)
@@ -105,17 +104,18 @@ class KosmosModel(nn.Module):
         return total
 
     def _placed(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Factors | None]:
+        """With sinusoidal positions of (B, T) added, or with xPos's factors, (B, 1, T, pairs)."""
         if self.config.positions == "sinusoidal":
             return self.drop(x + sinusoidal(positions, self.config.width).to(x.dtype)), None
         head_width = self.config.width // self.config.heads
-        factors = xpos_factors(positions, head_width, self.config.xpos_scale, self.block)
+        factors = xpos_factors(positions[:, None], head_width, self.config.xpos_scale, self.block)
         return self.drop(x), factors
 
     def extend(
         self, x: Tensor, start: int, caches: list[Cache | None]
     ) -> tuple[Tensor, list[Cache]]:
         """Hidden vectors of embeddings that follow `start` others, and the caches with them."""
-        positions = torch.arange(start, start + x.shape[1], device=x.device)
+        positions = torch.arange(start, start + x.shape[1], device=x.device).expand(len(x), -1)
         x, factors = self._placed(x, positions)
         made: list[Cache] = []
         for layer, cache in zip(self.layers, caches, strict=True):
