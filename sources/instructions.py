@@ -29,6 +29,8 @@ EXTENSIONS = (".jsonl", ".json", ".ndjson", ".parquet", ".tsv")
 
 Exchanges = list[tuple[str, str]]
 """Prompts with their answers."""
+Layout = tuple[set[str], Callable[[dict[str, Any]], Exchanges | Drop]]
+"""The keys that tell a layout, and how its rows are read."""
 
 
 def read_instructions(
@@ -88,13 +90,17 @@ def exchanges_of(row: Any) -> Exchanges | Drop:
             found = layout(row)
         except (KeyError, TypeError) as error:
             return Drop("record.damaged", f"{type(error).__name__}: {error}"[:200])
+    if isinstance(found, Drop):
+        return found
     cleaned = [(text_of(prompt).strip(), text_of(answer).strip()) for prompt, answer in found]
     if not cleaned or not all(prompt and answer for prompt, answer in cleaned):
         return Drop("record.no_text", "empty prompt or answer")
     return cleaned
 
 
-def _instances(row: dict[str, Any]) -> Exchanges:
+def _instances(row: dict[str, Any]) -> Exchanges | Drop:
+    if not all(isinstance(instance, dict) for instance in row["instances"]):
+        return Drop("record.damaged", "an instance that is no object")
     return [
         (
             instance.get("instruction_with_input")
@@ -109,11 +115,11 @@ def _with_input(instruction: str, given: str | None) -> str:
     return f"{instruction}\n{given}" if given and given != "<noinput>" else instruction
 
 
-def _columns(prompt: str, answer: str) -> tuple[set[str], Callable[[dict[str, Any]], Exchanges]]:
+def _columns(prompt: str, answer: str) -> Layout:
     return {prompt, answer}, lambda row: [(row[prompt], row[answer])]
 
 
-_LAYOUTS: tuple[tuple[set[str], Callable[[dict[str, Any]], Exchanges]], ...] = (
+_LAYOUTS: tuple[Layout, ...] = (
     ({"instruction", "instances"}, _instances),
     (
         {"instruction", "output"},

@@ -27,6 +27,10 @@ def demo(curate: Curate, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo")
     result = curate("demo", "--out", out, "--workers", 1)
     assert "report:" in result.output
+    captioned = r"(\d+) of (\d+) pictures get a caption of theirs, by chance (\d+)"
+    (told,) = re.findall(captioned, result.output)
+    right, pictures, chance = map(int, told)
+    assert right > max(2 * chance, pictures // 2)
     return out
 
 
@@ -39,6 +43,8 @@ def demo_address(demo: Path) -> str:
 def test_the_demo_goes_all_the_way(demo: Path) -> None:
     stats = json.loads((demo / "run" / "report" / "stats.json").read_text())
     assert stats["complete"]
+    (training,) = stats["training"]
+    assert training["last_loss"] < training["first_loss"] / 4
     assert {s["source"] for s in stats["shards"]} == {"web", "prose", "captions"}
     rules = {d["rule"] for d in stats["drops"]}
     assert rules >= {
