@@ -44,7 +44,7 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
         sources={
             name: ShardSource(format=source.format, weight=source.weight)
             for name, source in sorted(recipe.sources.items())
-            if any(file.source == name for file in files)
+            if any(file.source == name and file.rows for file in files)
         },
         mixture=recipe.mixture,
         shards=files,

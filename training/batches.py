@@ -21,8 +21,8 @@ LENGTH_STEP = 64
 """Batches are padded to a multiple of so many tokens: few shapes, for compilers."""
 PADDING_SEGMENT = -1
 
-_SCALE = np.float32(1 / (255 * np.array(PIXEL_STD)))[:, None, None]
-_SHIFT = np.float32(-np.array(PIXEL_MEAN) / np.array(PIXEL_STD))[:, None, None]
+_SCALE = (1 / (255 * np.array(PIXEL_STD))).astype(np.float32)[:, None, None]
+_SHIFT = (-np.array(PIXEL_MEAN) / np.array(PIXEL_STD)).astype(np.float32)[:, None, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,8 @@ def make_batch(
     images = np.empty((len(encoded), 3, image_size, image_size), np.float32)
     for number, data in enumerate(encoded):
         normalize(decoded(data, image_size), out=images[number])
-    positions = np.array(firsts, np.int32)[:, None] + np.arange(image_slots, dtype=np.int32)
+    slots = np.arange(image_slots, dtype=np.int32)
+    positions = (np.array(firsts, np.int32)[:, None] + slots).astype(np.int32)
     return Batch(
         stream=stream,
         input_ids=ids,

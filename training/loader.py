@@ -8,11 +8,13 @@ A unit depends on its number alone, so workers share nothing, and a resume is ex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import UsageError
+from schemas.manifest import ShardFile
 from schemas.mixture import Phase
 from training.batches import Batch, make_batch
 from training.order import GlobalOrder, Place, SourceOrder, Stream
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch.utils.data import IterableDataset
 
 _OPEN_SHARDS = 64
+_FETCHERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +68,12 @@ class ShardReader:
         self.order = GlobalOrder(options.streams, self.sources)
         self._open = lru_cache(maxsize=_OPEN_SHARDS)(self._open_shard)
 
+    def file(self, source: str, shard: int) -> ShardFile:
+        """A shard by source and number."""
+        return self._files[source][shard]
+
     def _open_shard(self, source: str, shard: int) -> ShardRows:
-        return ShardRows(self.shards.local_path(self._files[source][shard]))
+        return ShardRows(self.shards.local_path(self.file(source, shard)))
 
     def row(self, place: Place) -> Row:
         return self._open(place.source, place.shard).row(place.row)
@@ -171,6 +178,33 @@ def streams_of(shards: ShardSet, phase: Phase | None, batch_rows: int = 1) -> tu
     return tuple(streams)
 
 
+class CopyKeeper:
+    """Context manager: fetches shards from elsewhere before they are read, removes them after."""
+
+    def __init__(self, reader: ShardReader) -> None:
+        self._reader = reader
+        self._near: set[tuple[str, int]] = set()
+        self._fetchers = ThreadPoolExecutor(_FETCHERS, thread_name_prefix="shard-fetcher")
+
+    def __enter__(self) -> CopyKeeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._fetchers.shutdown(cancel_futures=True)
+
+    def keep(self, step: int) -> None:
+        """See that the shards of this step's windows and the next ones are here or on their way."""
+        shards = self._reader.shards
+        if shards.is_local:
+            return
+        now = self._reader.copies_needed(step)
+        for source, shard in sorted(now - self._near):
+            self._fetchers.submit(shards.local_path, self._reader.file(source, shard))
+        for source, shard in sorted(self._near - now):
+            shards.forget(self._reader.file(source, shard))
+        self._near = now
+
+
 class ShardLoader:
     """What a training loop iterates over.
 
@@ -216,16 +250,13 @@ class ShardLoader:
     def steps(self) -> Iterator[Iterator[Batch]]:
         """For ever the micro-batches of one step of this rank; each is to be used up in turn."""
         units = self._units(self.step * self.reader.step_units)
-        near: set[tuple[str, int]] = set()
-        while True:
-            step = self.step
-            yield self._micro_batches(units)
-            if self.step != step + 1:
-                raise RuntimeError(f"step {step} was left before its last micro-batch")
-            now = self.reader.copies_needed(self.step)
-            for source, shard in near - now:
-                self.reader.shards.forget(self.reader.shards.shards_of(source)[shard])
-            near = now
+        with CopyKeeper(self.reader) as copies:
+            while True:
+                step = self.step
+                copies.keep(step)
+                yield self._micro_batches(units)
+                if self.step != step + 1:
+                    raise RuntimeError(f"step {step} was left before its last micro-batch")
 
     def _micro_batches(self, units: Iterator[Batch]) -> Iterator[Batch]:
         for _ in range(self.reader.step_units):

@@ -88,7 +88,7 @@ class SourceOrder:
         epoch, place = divmod(counter, self.total)
         order, ends = self._shards_of(epoch)
         window = int(np.searchsorted(ends, place, side="right"))
-        near = order[window * self._window : (window + 2) * self._window].tolist()
+        near: list[int] = order[window * self._window : (window + 2) * self._window].tolist()
         if window + 1 >= ends.size:
             near += self._shards_of(epoch + 1)[0][: self._window].tolist()
         return near

@@ -44,7 +44,8 @@ class ShardRows:
         batch = self._batches[index]
         if batch is None:
             batch = self._batches[index] = _Batch(self._reader.get_batch(index))
-        return batch.row(inside)
+        row: Row = batch.row(inside)
+        return row
 
 
 class _Batch:

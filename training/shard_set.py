@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,10 @@ class ShardSet:
 
     root: str
     cache: str | None = None
-    _copies: dict[str, None] = field(default_factory=dict, compare=False)
+
+    def __reduce__(self) -> tuple[type[ShardSet], tuple[str, str | None]]:
+        """Another process looks for copies in the same folder."""
+        return ShardSet, (self.root, self.cache_folder)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -90,7 +93,7 @@ class ShardSet:
     def _verify(self, shard: ShardFile) -> Fault | None:
         try:
             with fsspec.open(self._address(shard), "rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
         except FileNotFoundError:
             return Fault(shard.path, "is missing")
         except OSError as error:
@@ -118,13 +121,17 @@ class ShardSet:
     def _address(self, shard: ShardFile) -> str:
         return f"{self.root}/shards/{shard.path}"
 
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether the shards lie on this machine; others are copied to it."""
+        return isinstance(fsspec.core.url_to_fs(self.root)[0], LocalFileSystem)
+
     def local_path(self, shard: ShardFile) -> str:
         """The shard on this machine: where it lies, or a copy that is fetched once per machine."""
         filesystem, path = fsspec.core.url_to_fs(self._address(shard))
-        if isinstance(filesystem, LocalFileSystem):
+        if self.is_local:
             return str(path)
-        target = self._cache / f"{shard.sha256}.arrow"
-        self._copies[shard.sha256] = None
+        target = self._copy(shard)
         lock = os.open(f"{target}.lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -138,13 +145,22 @@ class ShardSet:
 
     def forget(self, shard: ShardFile) -> None:
         """Remove the copy of a shard that is not needed any more; open maps of it stay valid."""
-        if self._copies.pop(shard.sha256, self) is None:
-            (self._cache / f"{shard.sha256}.arrow").unlink(missing_ok=True)
+        if not self.is_local:
+            self._copy(shard).unlink(missing_ok=True)
+
+    def _copy(self, shard: ShardFile) -> Path:
+        return Path(str(self.cache_folder), f"{shard.sha256}.arrow")
 
     @cached_property
-    def _cache(self) -> Path:
+    def cache_folder(self) -> str | None:
+        """Where copies lie, for other processes; a folder of this one ends with it."""
+        if self.is_local:
+            return None
         if self.cache is None:
-            return Path(tempfile.mkdtemp(prefix="curate-shards-"))
-        folder = Path(self.cache)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+            return self._temporary.name
+        Path(self.cache).mkdir(parents=True, exist_ok=True)
+        return self.cache
+
+    @cached_property
+    def _temporary(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="curate-shards-")

@@ -40,7 +40,7 @@ class WorkerPool:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(theirs, shards.root, shards.cache, options, first + worker, workers),
+                args=(theirs, shards, options, first + worker, workers),
                 daemon=True,
                 name=f"shard-loader-{worker}",
             )
@@ -100,7 +100,7 @@ class WorkerPool:
         if name not in self._memory:
             self._memory[name] = SharedMemory(name)
         memory = self._memory[name].buf
-        arrays = {
+        arrays: dict[str, Any] = {
             key: np.ndarray(shape, dtype, memory, offset).copy()
             for key, (offset, shape, dtype) in layout.items()
         }
@@ -109,15 +109,14 @@ class WorkerPool:
 
 def _work(
     connection: Connection,
-    root: str,
-    cache: str | None,
+    shards: ShardSet,
     options: LoaderOptions,
     first: int,
     stride: int,
 ) -> None:
     owned: dict[str, SharedMemory] = {}
     try:
-        reader = ShardReader(ShardSet(root, cache), options)
+        reader = ShardReader(shards, options)
         number = first
         while True:
             free = connection.recv()

@@ -90,7 +90,7 @@ def _on_terminal() -> bool:
 )
 @click.option(
     "--workers",
-    default=0,
+    default=2,
     show_default=True,
     type=click.IntRange(min=0),
     help="Processes per rank that read and decode.",

@@ -18,6 +18,7 @@ from schemas.errors import UsageError
 from tests.training.shard_sets import CAPTIONS, pair, write_shards
 from training.batches import Batch
 from training.loader import LoaderOptions, ShardLoader, ShardReader, streams_of
+from training.order import Stream
 from training.shard_set import CorruptShardError, ShardSet
 from training.workers import WorkerError, WorkerPool
 
@@ -119,7 +120,11 @@ def test_batches_are_the_same_arrays_from_a_worker(shard_set: ShardSet) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_as_a_pytorch_dataset_it_gives_the_same_batches(shard_set: ShardSet, workers: int) -> None:
     opened = open_shards(shard_set.root)
-    loader = DataLoader(opened.dataset(), batch_size=None, num_workers=workers)
+    # Other tests of this process have started threads that a fork would not survive.
+    start = "spawn" if workers else None
+    loader = DataLoader(
+        opened.dataset(), batch_size=None, num_workers=workers, multiprocessing_context=start
+    )
     for mine, other in zip(itertools.islice(opened.batches(), 5), loader, strict=False):
         np.testing.assert_array_equal(mine.input_ids, other["input_ids"].numpy())
         np.testing.assert_array_equal(mine.images, other["images"].numpy())
@@ -161,13 +166,35 @@ def test_shards_on_another_filesystem_are_copied_once_and_forgotten(
     local = open_shards(shard_set.root, source="captions")
     for mine, other in zip(itertools.islice(local.batches(), 15), opened.batches(), strict=False):
         np.testing.assert_array_equal(mine.input_ids, other.input_ids)
-    copies = list(cache.glob("*.arrow"))
-    assert len(copies) == 3
+    assert len(list(cache.glob("*.arrow"))) == 3
     shards = ShardSet("memory://run", str(cache))
     for file in shards.shards_of("captions"):
-        shards.local_path(file)
+        assert shards.local_path(file) == str(cache / f"{file.sha256}.arrow")
         shards.forget(file)
     assert not list(cache.glob("*.arrow"))
+    own = ShardSet("memory://run")
+    folder = Path(own.local_path(file)).parent
+    assert folder.is_dir()
+    del own
+    assert not folder.exists()
+
+
+def test_copies_are_fetched_ahead_and_removed_behind(tmp_path: Path) -> None:
+    """20 shards, 2 at a time: never more than the windows of now and next are here."""
+    documents = [pair(caption) for caption in CAPTIONS]
+    local = write_shards(tmp_path / "run", {"captions": ("pairs", documents)}, shards=20)
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{local.root}/shards", "/many/shards", recursive=True)
+    cache = tmp_path / "cache"
+    shards = ShardSet("memory://many", str(cache))
+    stream = Stream(name="captions", sources=("captions",), shares=(1.0,), step_rows=5)
+    made = LoaderOptions(streams=(stream,), micro_rows={"captions": 5}, image_size=32, window=2)
+    here = []
+    for batches in itertools.islice(ShardLoader(shards, made).steps(), 20):
+        list(batches)
+        here.append(len(list(cache.glob("*.arrow"))))
+    assert max(here) <= 4
+    assert min(here[:-1]) >= 2
 
 
 def test_a_mixture_is_exact_in_every_step(shard_set: ShardSet) -> None:

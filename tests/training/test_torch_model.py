@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from torch.nn import functional
 
 from curate import open_shards
 from tests.training.shard_sets import CAPTIONS, IMAGE_SIZE, SLOTS, interleaved, write_shards
-from training.config import ModelConfig, load_config
+from training.config import ModelConfig, VisionConfig, load_config
 from training.shard_set import ShardSet
 from training.torch_backend.dataset import tensors_of
 from training.torch_backend.decoder import Layer, init_gain
@@ -24,6 +26,7 @@ from training.torch_backend.model import (
     segment_mask,
 )
 from training.torch_backend.positions import rotate, sinusoidal, xpos_factors
+from training.torch_backend.vision import ImageEncoder, WeightsError
 
 TINY = load_config("tiny").model
 
@@ -251,6 +254,52 @@ def test_checkpointed_activations_change_nothing(shard_set: ShardSet) -> None:
             model(tensors_of(batch)).total.backward()
         gradients.append(model.layers[0].fc1.weight.grad)
     assert torch.allclose(gradients[0], gradients[1], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, nn.Module]:
+    """A vision transformer of open_clip's, registered by name, and its weights in a file."""
+    folder = tmp_path_factory.mktemp("clip")
+    vision = {"image_size": 32, "patch_size": 8, "width": 48, "layers": 3, "head_width": 12}
+    text = {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    described = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text, "quick_gelu": True}
+    (folder / "small-vit.json").write_text(json.dumps(described))
+    open_clip.add_model_config(folder / "small-vit.json")
+    torch.manual_seed(4)
+    model = open_clip.create_model("small-vit").eval()
+    torch.save(model.state_dict(), folder / "small-vit.pt")
+    return "small-vit", folder / "small-vit.pt", model
+
+
+def test_the_encoder_is_open_clips_tower_with_its_weights(
+    small_clip: tuple[str, Path, nn.Module],
+) -> None:
+    name, weights, model = small_clip
+    config = VisionConfig(
+        image_size=32, patch_size=8, width=48, layers=3, heads=4, model=name, weights=str(weights)
+    )
+    encoder = ImageEncoder(config).eval()
+    encoder.load_pretrained()
+    images = torch.randn(3, 3, 32, 32)
+    model.visual.proj = None
+    with torch.no_grad():
+        expected = functional.normalize(model.visual(images), dim=-1)
+        assert torch.allclose(encoder(images)[:, 0], expected, atol=1e-6)
+
+
+def test_weights_that_can_not_be_had_say_what_to_do(
+    small_clip: tuple[str, Path, nn.Module], tmp_path: Path
+) -> None:
+    sizes = {"image_size": 32, "patch_size": 8, "width": 48, "layers": 3, "heads": 4}
+    name, weights, _ = small_clip
+    for wrong in (
+        {"model": name, "weights": str(tmp_path / "absent.pt")},
+        {"model": "no-such-model", "weights": str(weights)},
+        {"model": name, "weights": str(weights), "width": 24},
+    ):
+        encoder = ImageEncoder(VisionConfig(**{**sizes, **wrong}))
+        with pytest.raises(WeightsError, match=r"can't be loaded: .*Give a local file"):
+            encoder.load_pretrained()
 
 
 def test_config_refuses_odd_heads() -> None:

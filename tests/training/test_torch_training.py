@@ -71,24 +71,25 @@ def run_ranks(shards: ShardSet, folder: Path, made: Config, ranks: int, *options
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_give_the_curve_of_one(
-    shard_set: ShardSet, tmp_path: Path, strategy: str
-) -> None:
+def test_two_processes_with_ddp_give_the_curve_of_one(shard_set: ShardSet, tmp_path: Path) -> None:
     made = config()
     train(job(shard_set, tmp_path / "one", made), quiet)
-    run_ranks(shard_set, tmp_path / "two", made, 2, "--parallel", strategy)
+    run_ranks(shard_set, tmp_path / "two", made, 2)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
     for mine, other in zip(held_out(tmp_path / "two"), held_out(tmp_path / "one"), strict=True):
         assert mine == pytest.approx(other, abs=1e-5)
 
 
-def test_a_checkpoint_loads_on_another_number_of_ranks(shard_set: ShardSet, tmp_path: Path) -> None:
+def test_two_processes_with_fsdp_do_too_and_one_goes_on_with_their_checkpoint(
+    shard_set: ShardSet, tmp_path: Path
+) -> None:
     made = config()
     train(job(shard_set, tmp_path / "one", made), quiet)
-    run_ranks(shard_set, tmp_path / "two", made, 2, "--parallel", "fsdp", "--until", "5")
+    run_ranks(shard_set, tmp_path / "two", made, 2, "--parallel", "fsdp", "--until", "6")
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one")[:6], abs=1e-5)
     train(job(shard_set, tmp_path / "two", made), quiet)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-5)
+    assert held_out(tmp_path / "two")[-1] == pytest.approx(held_out(tmp_path / "one")[-1], abs=1e-5)
 
 
 def test_micro_batches_change_nothing_but_memory(shard_set: ShardSet, tmp_path: Path) -> None:

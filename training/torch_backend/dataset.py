@@ -19,13 +19,12 @@ class ShardDataset(IterableDataset[dict[str, Any]]):
 
     def __init__(self, shards: ShardSet, options: LoaderOptions, step: int) -> None:
         super().__init__()
-        self._root = shards.root
-        self._cache = shards.cache
+        self._shards = shards
         self._options = options
         self._step = step
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        reader = ShardReader(ShardSet(self._root, self._cache), self._options)
+        reader = ShardReader(self._shards, self._options)
         worker = get_worker_info()
         number = self._step * reader.step_units + (worker.id if worker else 0)
         while True:
