@@ -6,6 +6,7 @@ module raise.
 
 from __future__ import annotations
 
+import csv
 import json
 import lzma
 import zlib
@@ -41,6 +42,7 @@ COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _BATCH_ROWS = 256
 READ_ERRORS = (
     OSError,
+    csv.Error,
     EOFError,
     ValueError,
     zlib.error,
@@ -73,7 +75,13 @@ def read_corpus(
     if source.kind == "wet":
         yield from _read_wet(path, name, source_name)
         return
-    rows = _READERS[source.kind](path)
+    for origin, row in numbered_rows(_READERS[source.kind](path), name):
+        made = row if isinstance(row, Drop) else row_to_document(row, source, origin, source_name)
+        yield RejectedRow(origin, made) if isinstance(made, Drop) else made
+
+
+def numbered_rows(rows: Iterator[Any], name: str) -> Iterator[tuple[Origin, Any]]:
+    """Each row of a file with its place; where reading fails, a last `Drop` says why."""
     number = -1
     while True:
         number += 1
@@ -82,12 +90,11 @@ def read_corpus(
             row = next(rows, None)
         except READ_ERRORS as error:
             # The rest of the file is unreadable: its rows can't even be counted.
-            yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
+            yield origin, Drop("record.damaged", f"{type(error).__name__}: {error}")
             return
         if row is None:
             return
-        made = row if isinstance(row, Drop) else row_to_document(row, source, origin, source_name)
-        yield RejectedRow(origin, made) if isinstance(made, Drop) else made
+        yield origin, row
 
 
 def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) -> Document | Drop:

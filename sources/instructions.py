@@ -18,11 +18,10 @@ from typing import Any
 
 from schemas.document import Document, TextSegment
 from schemas.identity import document_id
-from schemas.page import Origin
 from schemas.recipe import Source
 from schemas.verdict import Drop
 from sources.compressed import open_compressed
-from sources.corpus import READ_ERRORS, RejectedRow, look_up, not_selected, read_rows, text_of
+from sources.corpus import RejectedRow, look_up, not_selected, numbered_rows, read_rows, text_of
 
 KIND = "instructions"
 EXTENSIONS = (".jsonl", ".json", ".ndjson", ".parquet", ".tsv")
@@ -44,21 +43,9 @@ def read_instructions(
         OSError: the file can't be opened.
     """
     rows = _read_tsv(path) if ".tsv" in name.lower() else read_rows(path)
-    number = -1
-    while True:
-        number += 1
-        origin = Origin(warc_file=name, offset=number)
-        try:
-            row = next(rows, None)
-        except READ_ERRORS as error:
-            # The rest of the file is unreadable: its rows can't even be counted.
-            yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
-            return
-        if row is None:
-            return
-        if isinstance(row, dict):
-            row = not_selected(row, source) or row
-        found = row if isinstance(row, Drop) else exchanges_of(row)
+    for origin, row in numbered_rows(rows, name):
+        left_out = not_selected(row, source) if isinstance(row, dict) else None
+        found = left_out or (row if isinstance(row, Drop) else exchanges_of(row))
         if isinstance(found, Drop):
             yield RejectedRow(origin, found)
             continue
@@ -67,7 +54,7 @@ def read_instructions(
             variant = str(index) if index else ""
             own_id = "" if given is None else f"{text_of(given)}{':' if variant else ''}{variant}"
             yield Document(
-                id=own_id or document_id(name, number, "", variant),
+                id=own_id or document_id(name, origin.offset, "", variant),
                 source=source_name,
                 url="",
                 segments=(TextSegment(text=prompt, prompt=True), TextSegment(text=answer)),

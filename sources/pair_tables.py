@@ -23,7 +23,7 @@ from schemas.page import Origin
 from schemas.source import Source
 from schemas.verdict import Drop
 from sources.compressed import open_compressed
-from sources.corpus import READ_ERRORS, RejectedRow
+from sources.corpus import READ_ERRORS, RejectedRow, numbered_rows
 
 _BATCH_ROWS = 1_024
 _MAX_FIELD_CHARACTERS = 1 << 20
@@ -91,18 +91,8 @@ def read_pair_table(
     """
     columns = _columns_of(source)
     rows = _read_parquet(path, columns) if ".parquet" in path.lower() else _read_lines(path, source)
-    number = -1
-    while True:
-        number += 1
-        origin = Origin(warc_file=name, offset=number)
-        try:
-            row = next(rows, None)
-        except (*READ_ERRORS, csv.Error) as error:
-            yield RejectedRow(origin, Drop("record.damaged", f"{type(error).__name__}: {error}"))
-            return
-        if row is None:
-            return
-        made = _row_to_pair(row, columns, origin, source_name)
+    for origin, row in numbered_rows(rows, name):
+        made = row if isinstance(row, Drop) else _row_to_pair(row, columns, origin, source_name)
         yield RejectedRow(origin, made) if isinstance(made, Drop) else made
 
 

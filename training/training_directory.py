@@ -49,7 +49,7 @@ class TrainingDirectory:
         self.path = Path(path)
 
     def begin(self, config: Config) -> None:
-        """Write the configuration, or see that it is the one of before.
+        """Write the configuration, or see that it is the one of before; clear what a kill left.
 
         Raises:
             UsageError: the folder holds a training with another one.
@@ -63,6 +63,9 @@ class TrainingDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         held.write_text(text, encoding="utf-8")
+        for folder in self.path.glob("step-*"):
+            if not (folder / _MARKER).exists():
+                shutil.rmtree(folder)
 
     def config(self) -> Config:
         """The configuration that it was trained with."""
@@ -81,12 +84,6 @@ class TrainingDirectory:
         temporary = folder / f".{_MARKER}.tmp"
         temporary.write_text(json.dumps(asdict(facts), indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, folder / _MARKER)
-
-    def forget_unfinished(self) -> None:
-        """Remove checkpoints that a killed run left half-written."""
-        for folder in self.path.glob("step-*"):
-            if not (folder / _MARKER).exists():
-                shutil.rmtree(folder)
 
 
 def read_facts(checkpoint: Path) -> CheckpointFacts:

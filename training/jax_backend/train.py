@@ -22,11 +22,11 @@ from training.batches import PADDING_SEGMENT, Batch
 from training.config import Config, TrainingConfig
 from training.jax_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
 from training.jax_backend.model import KosmosModel, Shape, frozen_layers, loss_of
+from training.loop import run_steps
 from training.meter import StepMeter
 from training.phases import Tell, TrainingJob
 from training.schedule import learning_rate
 from training.shard_set import ShardSet
-from training.training_directory import TrainingLog
 
 Tree = Any
 """Nested dicts of arrays."""
@@ -93,7 +93,6 @@ class _Training:
         self.split = NamedSharding(devices, PartitionSpec("rows"))
         self.copied = NamedSharding(devices, PartitionSpec())
         self.devices = devices.size
-        self.log: TrainingLog | None = None
         self.params = self._first_params()
         self.state = jax.device_put(self.optimizer.init(self.params), self.copied)
         self.gradients = jax.jit(partial(_gradients, self.model), donate_argnums=1)
@@ -116,31 +115,15 @@ class _Training:
         return jax.device_put(params, self.copied)
 
     def run(self, tell: Tell) -> None:
-        directory = self.job.directory
-        directory.begin(self.job.config)
-        directory.forget_unfinished()
-        self._start()
-        self.log = TrainingLog(directory, self.loader.step)
-        if self.loader.step == 0:
-            self._tell(tell, self._evaluate())
-        steps = self.loader.steps()
-        while self.loader.step < self.job.last_step:
-            self._tell(tell, self._step(next(steps)))
-            step = self.loader.step
-            if step % self.settings.evaluate_every == 0 or step == self.job.last_step:
-                self._tell(tell, self._evaluate())
-            if step % self.settings.checkpoint_every == 0 or step == self.job.last_step:
-                folder = directory.new_checkpoint(step)
-                save_checkpoint(folder, {"params": self.params, "optimizer": self.state})
-                directory.finish_checkpoint(folder, self.job.facts(self.loader, BACKEND))
-        self.log.close()
+        self.job.directory.begin(self.job.config)
+        run_steps(self, self.job, self.loader, tell, writes=True)
 
-    def _tell(self, tell: Tell, numbers: dict[str, Any]) -> None:
-        assert self.log is not None
-        self.log.write(self.loader.step, numbers)
-        tell({"step": self.loader.step, "steps": self.job.last_step, **numbers})
+    def save(self) -> None:
+        folder = self.job.directory.new_checkpoint(self.loader.step)
+        save_checkpoint(folder, {"params": self.params, "optimizer": self.state})
+        self.job.directory.finish_checkpoint(folder, self.job.facts(self.loader, BACKEND))
 
-    def _start(self) -> None:
+    def resume(self) -> None:
         """Go on from the last checkpoint, or take the weights to begin with."""
         done = self.job.directory.checkpoints()
         like = {"params": self.params, "optimizer": self.state}
@@ -154,7 +137,7 @@ class _Training:
             self.job.check(facts, resumed=False)
             self.params = held["params"]
 
-    def _step(self, batches: Iterator[Batch]) -> dict[str, Any]:
+    def step(self, batches: Iterator[Batch]) -> dict[str, Any]:
         step = self.loader.step
         meter = StepMeter(self.job)
         # Dropout is a function of step and micro-batch alone, so that a resume repeats it.
@@ -192,7 +175,7 @@ class _Training:
         }
         return {name: jax.device_put(array, self.split) for name, array in arrays.items()}
 
-    def _evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> dict[str, float]:
         """Mean loss of the held-out rows of every source."""
         found: dict[str, float] = {}
         for source in self.loader.reader.sources:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from schemas.identity import content_key
 from training.batches import Batch
+from training.loop import run_steps
 from training.meter import StepMeter
 from training.phases import Tell, TrainingJob
 from training.schedule import learning_rate
@@ -20,7 +21,6 @@ from training.torch_backend.checkpoint import BACKEND, load_checkpoint, save_che
 from training.torch_backend.dataset import tensors_of
 from training.torch_backend.model import Loss, make_model
 from training.torch_backend.parallel import Ranks, gradients_kept, parallelized, process_group
-from training.training_directory import TrainingLog
 
 
 def train(job: TrainingJob, tell: Tell) -> None:
@@ -64,36 +64,14 @@ class _Training:
             eps=self.settings.epsilon,
             weight_decay=self.settings.weight_decay,
         )
-        self.log: TrainingLog | None = None
 
     def run(self, tell: Tell) -> None:
-        directory = self.job.directory
         if self.ranks.rank == 0:
-            directory.begin(self.job.config)
-            directory.forget_unfinished()
+            self.job.directory.begin(self.job.config)
         self.ranks.barrier()
-        self._start()
-        if self.ranks.rank == 0:
-            self.log = TrainingLog(directory, self.loader.step)
-        if self.loader.step == 0:
-            self._tell(tell, self._evaluate())
-        steps = self.loader.steps()
-        while self.loader.step < self.job.last_step:
-            self._tell(tell, self._step(next(steps)))
-            step = self.loader.step
-            if step % self.settings.evaluate_every == 0 or step == self.job.last_step:
-                self._tell(tell, self._evaluate())
-            if step % self.settings.checkpoint_every == 0 or step == self.job.last_step:
-                self._save()
-        if self.log is not None:
-            self.log.close()
+        run_steps(self, self.job, self.loader, tell, writes=self.ranks.rank == 0)
 
-    def _tell(self, tell: Tell, numbers: dict[str, Any]) -> None:
-        if self.log is not None:
-            self.log.write(self.loader.step, numbers)
-            tell({"step": self.loader.step, "steps": self.job.last_step, **numbers})
-
-    def _start(self) -> None:
+    def resume(self) -> None:
         """Go on from the last checkpoint, or take the weights to begin with."""
         done = self.job.directory.checkpoints()
         alone = self.ranks.world == 1
@@ -105,14 +83,14 @@ class _Training:
             facts = load_checkpoint(self.job.start_from, self.model, None, alone)
             self.job.check(facts, resumed=False)
 
-    def _save(self) -> None:
+    def save(self) -> None:
         folder = self.job.directory.new_checkpoint(self.loader.step)
         save_checkpoint(folder, self.model, self.optimizer, self.ranks.world == 1)
         self.ranks.barrier()
         if self.ranks.rank == 0:
             self.job.directory.finish_checkpoint(folder, self.job.facts(self.loader, BACKEND))
 
-    def _step(self, batches: Iterator[Batch]) -> dict[str, Any]:
+    def step(self, batches: Iterator[Batch]) -> dict[str, Any]:
         rate = learning_rate(self.phase, self.loader.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -159,7 +137,7 @@ class _Training:
             loss: Loss = self.module(moved)
         return loss
 
-    def _evaluate(self) -> dict[str, Any]:
+    def evaluate(self) -> dict[str, float]:
         """Mean loss of the held-out rows of every source."""
         self.model.eval()
         found: dict[str, float] = {}

@@ -1,0 +1,60 @@
+"""The course of a training, whatever computes its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from training.batches import Batch
+from training.loader import ShardLoader
+from training.phases import Tell, TrainingJob
+from training.training_directory import TrainingLog
+
+
+class Backend(Protocol):
+    """What a backend does; every rank calls each of these at the same time."""
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, or take the weights to begin with."""
+
+    def step(self, batches: Iterator[Batch]) -> dict[str, Any]:
+        """One update; its numbers."""
+        ...
+
+    def evaluate(self) -> dict[str, float]:
+        """Mean loss of the held-out rows of every source, as `held_out/SOURCE`."""
+        ...
+
+    def save(self) -> None:
+        """Write a checkpoint of the loader's step."""
+
+
+def run_steps(
+    backend: Backend, job: TrainingJob, loader: ShardLoader, tell: Tell, *, writes: bool
+) -> None:
+    """Evaluate, train to the job's last step, evaluate and save on the way.
+
+    Args:
+        writes: whether this rank keeps the log and tells.
+    """
+    settings = job.config.training
+    backend.resume()
+    log = TrainingLog(job.directory, loader.step) if writes else None
+
+    def note(numbers: dict[str, Any]) -> None:
+        if log is not None:
+            log.write(loader.step, numbers)
+            tell({"step": loader.step, "steps": job.last_step, **numbers})
+
+    if loader.step == 0:
+        note(backend.evaluate())
+    steps = loader.steps()
+    while loader.step < job.last_step:
+        note(backend.step(next(steps)))
+        last = loader.step == job.last_step
+        if loader.step % settings.evaluate_every == 0 or last:
+            note(backend.evaluate())
+        if loader.step % settings.checkpoint_every == 0 or last:
+            backend.save()
+    if log is not None:
+        log.close()
