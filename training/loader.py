@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.errors import UsageError
 from schemas.manifest import ShardFile
 from schemas.mixture import Phase
+from schemas.source import Format
 from training.batches import Batch, make_batch
 from training.order import GlobalOrder, Place, SourceOrder, Stream
 from training.rows import Row, ShardRows
@@ -141,8 +142,8 @@ class ShardReader:
         }
 
 
-def streams_of(shards: ShardSet, phase: Phase | None, batch_rows: int = 1) -> tuple[Stream, ...]:
-    """The streams of a phase: one for each format; without a phase one of all sources.
+def streams_of(shards: ShardSet, phase: Phase) -> tuple[Stream, ...]:
+    """The streams of a phase, one for each format.
 
     A source's share of rows is its weight over its mean tokens a row, so that weights are shares of
     tokens.
@@ -150,32 +151,59 @@ def streams_of(shards: ShardSet, phase: Phase | None, batch_rows: int = 1) -> tu
     Raises:
         UsageError: the run has no shards of a format that the phase names.
     """
-    manifest = shards.manifest
-    mean = {}
-    for name in manifest.sources:
-        files = shards.shards_of(name)
-        mean[name] = sum(f.tokens for f in files) / sum(f.rows for f in files)
-    if phase is None:
-        names = tuple(sorted(manifest.sources))
-        shares = tuple(manifest.sources[name].weight / mean[name] for name in names)
-        return (Stream(name="all", sources=names, shares=shares, step_rows=batch_rows),)
     streams = []
     for row_format in phase.formats:
-        names = tuple(
-            name for name, source in sorted(manifest.sources.items()) if source.format == row_format
-        )
-        if not names:
+        stream = _stream_of(shards, phase, row_format)
+        if stream is None:
             raise UsageError(
                 f"{shards.root} has no {row_format} shards, which every step should hold. Fill a "
                 f"source of that format, or take {row_format} out of the mixture."
             )
-        shares = tuple(manifest.sources[name].weight / mean[name] for name in names)
-        row_tokens = sum(s * mean[n] for s, n in zip(shares, names, strict=True)) / sum(shares)
-        rows = phase.step_rows.get(row_format)
-        if rows is None:
-            rows = max(1, round(phase.step_tokens[row_format] / row_tokens))
-        streams.append(Stream(name=row_format, sources=names, shares=shares, step_rows=rows))
+        streams.append(stream)
     return tuple(streams)
+
+
+def one_stream(shards: ShardSet, rows: int) -> Stream:
+    """All sources row by row: as pretraining mixes them or, without a mixture, by their weights."""
+    manifest = shards.manifest
+    if manifest.mixture is None:
+        names = tuple(sorted(manifest.sources))
+        shares = tuple(manifest.sources[n].weight / _row_tokens(shards, n) for n in names)
+        return Stream(name="all", sources=names, shares=shares, step_rows=rows)
+    phase = manifest.mixture.pretraining
+    found = [_stream_of(shards, phase, row_format) for row_format in phase.formats]
+    mixed = {
+        name: stream.step_rows * share / sum(stream.shares)
+        for stream in found
+        if stream is not None
+        for name, share in zip(stream.sources, stream.shares, strict=True)
+    }
+    if not mixed:
+        raise UsageError(
+            f"{shards.root} has no shards of a format that its mixture names "
+            f"({', '.join(phase.formats)}). Give `source`."
+        )
+    return Stream(name="all", sources=tuple(mixed), shares=tuple(mixed.values()), step_rows=rows)
+
+
+def _stream_of(shards: ShardSet, phase: Phase, row_format: Format) -> Stream | None:
+    sources = shards.manifest.sources
+    names = tuple(name for name in sorted(sources) if sources[name].format == row_format)
+    if not names:
+        return None
+    lengths = [_row_tokens(shards, name) for name in names]
+    shares = [sources[n].weight / length for n, length in zip(names, lengths, strict=True)]
+    rows = phase.step_rows.get(row_format)
+    if rows is None:
+        mean = sum(s * length for s, length in zip(shares, lengths, strict=True)) / sum(shares)
+        rows = max(1, round(phase.step_tokens[row_format] / mean))
+    return Stream(name=row_format, sources=names, shares=tuple(shares), step_rows=rows)
+
+
+def _row_tokens(shards: ShardSet, source: str) -> float:
+    """Mean tokens of a row."""
+    files = shards.shards_of(source)
+    return sum(file.tokens for file in files) / sum(file.rows for file in files)
 
 
 class CopyKeeper:
@@ -296,10 +324,8 @@ class OpenShards:
 
     def batches(self, workers: int = 0) -> Iterator[Batch]:
         """NumPy batches of this rank, for ever."""
-        step, rest = divmod(self._start, self.reader.order.step_rows)
-        if rest:
-            raise UsageError(f"the state lies {rest} rows inside a batch; use rows()")
-        loader = ShardLoader(self._shards, self._options, start=step, workers=workers)
+        first = self._first_batch()
+        loader = ShardLoader(self._shards, self._options, start=first, workers=workers)
         for batches in loader.steps():
             yield from batches
 
@@ -311,10 +337,13 @@ class OpenShards:
         """
         from training.torch_backend.dataset import ShardDataset
 
-        step, rest = divmod(self._start, self.reader.order.step_rows)
+        return ShardDataset(self._shards, self._options, self._first_batch())
+
+    def _first_batch(self) -> int:
+        batch, rest = divmod(self._start, self.reader.order.step_rows)
         if rest:
-            raise UsageError(f"the state lies {rest} rows inside a batch; use rows()")
-        return ShardDataset(self._shards, self._options, step)
+            raise UsageError(f"the state lies {rest} rows inside batch {batch}: use rows()")
+        return batch
 
 
 def open_shards(
@@ -334,7 +363,8 @@ def open_shards(
     Args:
         path: run directory: local, or any fsspec address.
         batch_rows: rows of a batch, over all ranks.
-        source: take one source alone; else all are mixed by their weights.
+        source: take one source alone; else all are mixed as pretraining mixes them or, where the
+            recipe has no mixture, by their weights.
         image_size: pixels of a side; else that of the stored images.
         seed: of the order; else the recipe's.
         state: rows taken from each source, to go on after them.
@@ -346,7 +376,7 @@ def open_shards(
     shards = ShardSet(path, cache)
     manifest = shards.manifest
     if source is None:
-        streams = streams_of(shards, None, batch_rows)
+        streams = (one_stream(shards, batch_rows),)
     else:
         shards.shards_of(source)
         streams = (Stream(name=source, sources=(source,), shares=(1.0,), step_rows=batch_rows),)

@@ -216,6 +216,17 @@ def test_weights_are_shares_of_tokens_and_not_of_rows(shard_set: ShardSet) -> No
     assert tokens["books"] / sum(tokens.values()) == pytest.approx(0.7, abs=0.01)
 
 
+def test_rows_are_mixed_as_pretraining_mixes_them(shard_set: ShardSet) -> None:
+    """4 rows of text, 6 pairs, 2 documents; no instructions."""
+    counts: dict[str, int] = {}
+    for place, _ in itertools.islice(open_shards(shard_set.root).rows(), 1_200):
+        counts[place.source] = counts.get(place.source, 0) + 1
+    assert counts["captions"] == pytest.approx(600, abs=2)
+    assert counts["documents"] == pytest.approx(200, abs=2)
+    assert counts["books"] + counts["web"] == pytest.approx(400, abs=3)
+    assert "asked" not in counts
+
+
 def test_a_step_that_is_left_early_is_a_fault(shard_set: ShardSet) -> None:
     steps = ShardLoader(shard_set, options(shard_set)).steps()
     next(next(steps))
@@ -227,6 +238,16 @@ def test_a_state_inside_a_step_is_refused(shard_set: ShardSet) -> None:
     loader = ShardLoader(shard_set, options(shard_set))
     with pytest.raises(UsageError, match="5 rows inside step 0"):
         loader.resume(loader.reader.order.state(5))
+
+
+def test_a_state_inside_a_batch_is_for_rows_alone(shard_set: ShardSet) -> None:
+    state = open_shards(shard_set.root).state_after(13)
+    opened = open_shards(shard_set.root, state=state, batch_rows=8)
+    assert next(opened.rows())[0].number == 13
+    with pytest.raises(UsageError, match="5 rows inside batch 1"):
+        next(opened.batches())
+    with pytest.raises(UsageError, match="5 rows inside batch 1"):
+        opened.dataset()
 
 
 def test_corrupt_and_missing_shards_are_named(tmp_path: Path) -> None:
