@@ -149,8 +149,13 @@ def _row_tokens(recipe: Recipe, sampled: dict[str, _Sample]) -> dict[str, float]
 def _sample(recipe: Recipe, name: str) -> _Sample:
     alone = recipe.model_copy(update={"sources": {name: recipe.sources[name]}})
     parts = plan_parts(alone)
-    sizes = sum(part.size for part in parts)
     chosen = sorted(parts, key=lambda part: part.size)[len(parts) // 2]
+    if chosen.size == 0:
+        # A crawl's listing tells no sizes; its files are about as large as each other.
+        chosen = replace(chosen, size=_size_of(chosen.path))
+        sizes = chosen.size * len(parts)
+    else:
+        sizes = sum(part.size for part in parts)
     vocabulary = _vocabulary(recipe)
     sample = _Sample()
     with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
@@ -187,6 +192,12 @@ def _beginning(part: InputPart, folder: Path) -> tuple[str, float]:
             copy.write(data)
         taken = copy.tell()
     return str(target), float(taken)
+
+
+def _size_of(path: str) -> int:
+    """Bytes of a file, or 0 where its server doesn't tell."""
+    filesystem, name = fsspec.core.url_to_fs(path)
+    return int(filesystem.size(name) or 0)
 
 
 def _vocabulary(recipe: Recipe) -> Vocabulary | None:

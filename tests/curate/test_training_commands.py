@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from click.testing import Result
 
 from curate import open_shards
+from curate.demo.server import Resource, serve
 from schemas.manifest import MANIFEST_PATH, Manifest
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl, shard_bytes
@@ -221,6 +223,32 @@ def test_the_plan_of_kosmos1_computes_epochs(curate: Curate) -> None:
     steps = plan["phases"]["pretraining"]
     assert steps["tokens"] == {"text": 500_000, "pairs": 500_000, "interleaved": 200_000}
     assert sum(steps["tokens"].values()) * steps["steps"] == pytest.approx(360e9)
+
+
+def test_a_plan_of_a_crawl_asks_the_server_for_the_size_of_a_file(
+    curate: Curate, inputs: Path, tmp_path: Path
+) -> None:
+    """A listing tells no sizes: three files are taken for three times what one holds."""
+    warc = (inputs / "crawl-0.warc.gz").read_bytes()
+    names = [f"crawl-data/CC-MAIN-2023-06/w{i}.warc.gz" for i in range(3)]
+    site = {f"/{name}": Resource(warc, "application/gzip") for name in names}
+    listing = gzip.compress("\n".join(names).encode())
+    site["/crawl-data/CC-MAIN-2023-06/warc.paths.gz"] = Resource(listing, "application/gzip")
+    tokens = []
+    with serve(site) as address:
+        for limit in (1, 3):
+            source = {
+                "format": "text",
+                "crawl": "CC-MAIN-2023-06",
+                "crawl_root": f"http://{address}",
+                "limit": limit,
+            }
+            path = tmp_path / "crawl.yaml"
+            path.write_text(yaml.safe_dump({"name": "crawl", "sources": {"web": source}}))
+            plan = json.loads(curate("recipe", "plan", path, "--json").stdout)
+            tokens.append(plan["sources"]["web"]["tokens"])
+    assert tokens[0] > 100
+    assert tokens[1] == pytest.approx(3 * tokens[0])
 
 
 def test_a_plan_is_near_what_is_built(
