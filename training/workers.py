@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from dataclasses import fields
 from multiprocessing.connection import Connection
@@ -114,6 +115,8 @@ def _work(
     first: int,
     stride: int,
 ) -> None:
+    # Ctrl-C is for the training process, which closes the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     owned: dict[str, SharedMemory] = {}
     try:
         reader = ShardReader(shards, options)
