@@ -290,7 +290,7 @@ def _purged(
 ) -> Iterator[tuple[int, Document, Purged]]:
     rules = plan.recipe.decontamination
     assert rules is not None
-    if plan.recipe.sources[task.source].format == "instruction":
+    if plan.recipe.sources[task.source].format == "instruction" and rules.action == "cut":
         # What is left of a prompt or of its answer teaches something else.
         rules = rules.model_copy(update={"action": "drop"})
     index = _load(run.root)

@@ -132,8 +132,8 @@ class Decontamination(Section):
     items: ItemRules | None = ItemRules()
     action: Literal["cut", "drop", "tag"] = Field(
         "cut",
-        description="Cut the match out of the document, drop the document, or keep it and note "
-        "the number of matches as score `decontamination.matches`.",
+        description="Cut the match out of the document (of instructions: drop it), drop the "
+        "document, or keep it and note the number of matches as score `decontamination.matches`.",
     )
     cut_characters: int = Field(
         200, ge=0, description="Characters cut on each side, on to the end of a sentence (MT-NLG)."

@@ -7,7 +7,7 @@ A unit depends on its number alone, so workers share nothing, and a resume is ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -275,7 +275,7 @@ class ShardLoader:
             )
         self.step = step
 
-    def steps(self) -> Iterator[Iterator[Batch]]:
+    def steps(self) -> Generator[Iterator[Batch], None, None]:
         """For ever the micro-batches of one step of this rank; each is to be used up in turn."""
         units = self._units(self.step * self.reader.step_units)
         with CopyKeeper(self.reader) as copies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Protocol
 
 from training.batches import Batch
@@ -48,13 +49,14 @@ def run_steps(
 
     if loader.step == 0:
         note(backend.evaluate())
-    steps = loader.steps()
-    while loader.step < job.last_step:
-        note(backend.step(next(steps)))
-        last = loader.step == job.last_step
-        if loader.step % settings.evaluate_every == 0 or last:
-            note(backend.evaluate())
-        if loader.step % settings.checkpoint_every == 0 or last:
-            backend.save()
+    # Closed, so that the loader's processes end with the training, however it ends.
+    with closing(loader.steps()) as steps:
+        while loader.step < job.last_step:
+            note(backend.step(next(steps)))
+            last = loader.step == job.last_step
+            if loader.step % settings.evaluate_every == 0 or last:
+                note(backend.evaluate())
+            if loader.step % settings.checkpoint_every == 0 or last:
+                backend.save()
     if log is not None:
         log.close()

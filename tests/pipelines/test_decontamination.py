@@ -31,20 +31,24 @@ PHRASE = "all that glitters is not gold as everybody knows"
 def purge(
     folder: Path, texts: list[Any], workers: int = 1, **settings: Any
 ) -> tuple[RunDirectory, dict[str, Document]]:
-    """The documents that are left, by id; texts are strings or lists of segments."""
+    """The documents that are left, by id.
+
+    Texts are strings or lists of segments, or all of them prompts with their answers.
+    """
+    asked = isinstance(texts[0], tuple)
     (folder / "in").mkdir(parents=True)
     for part in range(2):
-        rows = [
-            {"id": str(n), "segments": t if isinstance(t, list) else [{"type": "text", "text": t}]}
-            for n, t in enumerate(texts)
-            if n % 2 == part
-        ]
+        rows = [{"id": str(n), **_row(t)} for n, t in enumerate(texts) if n % 2 == part]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / "in" / f"{part}.jsonl").write_text(lines)
     benchmark = folder / "bench.jsonl"
     items = [{"id": "i", "text": ITEM}, {"id": "p", "text": PHRASE}]
     benchmark.write_text("".join(json.dumps(i) + "\n" for i in items))
-    source = Source(kind="jsonl", format="interleaved", paths=(str(folder / "in"),))
+    source = Source(
+        kind="instructions" if asked else "jsonl",
+        format="instruction" if asked else "interleaved",
+        paths=(str(folder / "in"),),
+    )
     rules = Decontamination.model_validate({"benchmarks": [str(benchmark)], **settings})
     recipe = Recipe(name="test", sources={"s": source}, decontamination=rules)
     plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
@@ -56,6 +60,12 @@ def purge(
         run_decontamination(engine, run, plan)
     left = {d.id: d for p in plan.parts for _, d in purged_documents(run, p.name)}
     return run, left
+
+
+def _row(text: Any) -> dict[str, Any]:
+    if isinstance(text, tuple):
+        return {"instruction": text[0], "output": text[1]}
+    return {"segments": text if isinstance(text, list) else [{"type": "text", "text": text}]}
 
 
 def ledger(run: RunDirectory) -> list[tuple[str, str, str, str]]:
@@ -94,6 +104,20 @@ def test_the_document_is_dropped_or_tagged(tmp_path: Path) -> None:
     assert left["1"].text == DIRTY
     assert left["1"].scores["decontamination.matches"] > 0
     assert "decontamination.matches" not in left["0"].scores
+
+
+def test_an_instruction_is_never_cut(tmp_path: Path) -> None:
+    """The item stands in the prompt of one and in the answer of another."""
+    texts = [("Tell more.", LONG), (DIRTY, "Yes."), ("Tell it.", DIRTY)]
+    run, left = purge(tmp_path / "cut", texts)
+    assert left.keys() == {"0"}
+    assert ledger(run) == [
+        ("1", "document", "decontamination.item", "bench:i"),
+        ("2", "document", "decontamination.item", "bench:i"),
+    ]
+    _, left = purge(tmp_path / "tag", texts, action="tag")
+    assert [(d.segments[0].text, d.segments[1].text) for _, d in sorted(left.items())] == texts
+    assert left["1"].scores["decontamination.matches"] > 0
 
 
 def test_a_document_in_more_than_ten_pieces_goes(tmp_path: Path) -> None:

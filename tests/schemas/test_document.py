@@ -25,7 +25,7 @@ DOCUMENT = Document(
     segments=(
         TextSegment(text="one\ntwo"),
         ImageSegment(url="http://h/i.png", alt="alt", caption="cap", width=3, height=4),
-        TextSegment(text="three", continues=True),
+        TextSegment(text="three", continues=True, prompt=True),
         ImageSegment(
             url="http://h/j.png",
             stored=StoredImage(tar=1, offset=512, size=10, width=224, height=224),
@@ -44,3 +44,9 @@ def test_text_around_a_removed_image_is_joined() -> None:
     assert join_adjacent_text(segments) == (TextSegment(text="a\nb"),)
     segments = [TextSegment(text="a"), TextSegment(text="b", continues=True)]
     assert join_adjacent_text(segments) == (TextSegment(text="a b"),)
+
+
+def test_a_prompt_is_not_joined_with_its_answer() -> None:
+    asked = [TextSegment(text="Q1", prompt=True), TextSegment(text="Q2", prompt=True)]
+    joined = join_adjacent_text([*asked, TextSegment(text="A1"), TextSegment(text="A2")])
+    assert joined == (TextSegment(text="Q1\nQ2", prompt=True), TextSegment(text="A1\nA2"))
