@@ -21,6 +21,7 @@ from pipelines.benchmark_images import benchmark_image_files
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
+from pipelines.part import read_markers
 from pipelines.plan import RunPlan, plan_parts
 from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
@@ -83,6 +84,7 @@ def build_shards(
     until: str | None = None,
     processes: list[Process] | None = None,
     beam_options: Sequence[str] = (),
+    accelerator: str | None = None,
     retry_images: bool = False,
 ) -> list[dict[str, Any]]:
     """Run the stages that are not done yet; the success records of all that are done at the end.
@@ -116,7 +118,7 @@ def build_shards(
         if not run.exists("run.json"):
             # Before the first part: a run killed early must be known for what it is, too.
             _write_run_json(run, plan, input_fingerprint, runner, workers, records)
-        with Engine(runner, workers, processes, beam_options) as engine:
+        with Engine(runner, workers, processes, beam_options, accelerator) as engine:
             stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:
                 _require_documents(stages, stage.name)
@@ -132,7 +134,8 @@ def build_shards(
 def _require_documents(stages: Stages, stage: str) -> None:
     if stage != "tokenizer" or stages.run.exists(success_path("tokenizer")):
         return
-    if not any(stages.facts("selection", part.name)["documents"] for part in stages.plan.parts):
+    selected = read_markers(stages.run, "selection", [p.name for p in stages.plan.parts])
+    if not any(marker["documents"] for marker in selected.values()):
         raise RunError(
             "no document came through the filters, so there is nothing to tokenize. "
             f"`curate stats {stages.run.root}` shows which rules dropped them."

@@ -22,10 +22,11 @@ from filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from media.clip import ClipModel, ClipScores, load_clip
 from pipelines.engine import Engine, WorkList
 from pipelines.image_plan import bucket_name
+from pipelines.image_routes import make_groups
 from pipelines.image_scores import STAGE, VERDICT_SCHEMA
-from pipelines.part import PartWriter
+from pipelines.part import PartWriter, read_markers
 from pipelines.plan import InputPart, RunPlan
-from pipelines.purged import purged_documents
+from pipelines.purged import DECONTAMINATION, purged_documents
 from pipelines.run_directory import RunDirectory
 from schemas.document import Document
 from schemas.filter_rules import ClipRules
@@ -52,7 +53,18 @@ Scored = tuple[int, tuple[int, int, ClipScores] | None]
 
 
 def score_images(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPart]) -> None:
-    """Score the images of some parts and write their verdicts."""
+    """Score the images of some parts and write their verdicts.
+
+    A pipeline takes as many parts as have some hundred thousand images: the local runner holds
+    the scores that it groups in memory.
+    """
+    markers = read_markers(run, DECONTAMINATION, [p.name for p in parts])
+    groups = make_groups(markers[p.name]["images_wanted"] for p in parts)
+    for group in range(len(groups)):
+        _score(engine, run, plan, [parts[number] for number in groups.members(group)])
+
+
+def _score(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPart]) -> None:
     rules = plan.recipe.filters.clip
     assert rules is not None
 
@@ -61,7 +73,10 @@ def score_images(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[I
             pipeline
             | "Parts" >> beam.Create(engine.share(parts, lambda p: p.size))
             | "Read images" >> beam.ParDo(ReadImages(run, plan.recipe))
-            | "Score" >> BeamInference(KeyedModelHandler(ClipHandler(rules)))
+            | "Score"
+            >> BeamInference(KeyedModelHandler(ClipHandler(rules))).with_resource_hints(
+                **engine.hints_for_models()
+            )
             | "Without images" >> beam.FlatMap(without_images).with_output_types(Scored)
         )
         seeds: list[Scored] = [(p.number, None) for p in parts]

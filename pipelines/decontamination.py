@@ -42,7 +42,7 @@ from dedup.nodes import least
 from pipelines.duplicates import drop_document, images_of
 from pipelines.engine import Engine
 from pipelines.exchange import Exchange, Task, run_step
-from pipelines.part import PartWriter, RowWriter, marker_path
+from pipelines.part import PartWriter, RowWriter, done_parts
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION as STAGE
@@ -91,7 +91,7 @@ def run_decontamination(engine: Engine, run: RunDirectory, plan: RunPlan) -> Non
         BenchmarkError: a benchmark file can't be used.
     """
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in plan.parts]
-    if all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
+    if done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
     rules = plan.recipe.decontamination
     if rules is not None and rules.benchmarks:

@@ -78,6 +78,7 @@ def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     else:
         made.take_corpus()
     part.facts["lines"] = made.lines
+    part.facts["available"] = made.available.count + made.inline.count
 
 
 class _DocumentsPart:

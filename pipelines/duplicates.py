@@ -36,7 +36,7 @@ from pipelines.deduplication.job import (
 from pipelines.deduplication.search import find_duplicates, groups_of_parts, make_job
 from pipelines.engine import Engine
 from pipelines.exchange import Exchange
-from pipelines.part import PartWriter, marker_path
+from pipelines.part import PartWriter, done_parts
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DUPLICATES as STAGE
@@ -71,7 +71,7 @@ def run_duplicates(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Size
     tasks = [
         PartTask(name=p.name, cost=p.size + 1, payload=VerdictTask(part=p)) for p in plan.parts
     ]
-    if all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
+    if done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
     dedup = plan.recipe.dedup
     groups = () if dedup is None else make_groups(_signature_parts(run, plan, dedup), sizes)

@@ -1,47 +1,54 @@
 """Where pipelines run: the only file that knows which runner it is.
 
-`direct` runs on this machine: in this process with one worker, and with more on a pool of worker
-processes that is started once per command. Beam's own multi-process mode starts its workers anew
-for every pipeline (3 to 7 seconds each time); a resident pool costs 0.1 to 0.2.
+    direct     this machine; in this process with one worker, else on a pool of worker processes
+    prism      Beam's single binary, fed by the same pool
+    flink      an engine within the job server, or a cluster; by default fed by the same pool
+    spark      likewise
+    dataflow   Google Cloud; its workers run the container image
+
+The pool is started once per command. Beam's own multi-process mode starts its workers anew for
+every pipeline (3 to 7 seconds each time); a resident pool costs 0.1 to 0.2.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
-from apache_beam.utils import thread_pool_executor
 
-from pipelines.worker_processes import Process, worker_processes
-from schemas.errors import CurateError
+from pipelines import dataflow
+from pipelines.failures import work_error_in
+from pipelines.job_server import job_server
+from pipelines.worker_pool import EngineError, WorkerPool
+from pipelines.worker_processes import (
+    PORTABLE_RUNNERS,
+    Process,
+    local_processes,
+    worker_processes,
+)
 
 # The runner warns that workers without its multi-process mode don't work in parallel; ours do.
 logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
+# What went wrong is in the error that is raised, too: told once is enough.
+logging.getLogger("apache_beam.runners.portability.portable_runner").setLevel(logging.CRITICAL)
 
-RUNNERS = ("direct",)
-_START_TIMEOUT_SECONDS = 120
-_POLL_SECONDS = 0.5
+RUNNERS = ("direct", *PORTABLE_RUNNERS, "dataflow")
 
 T = TypeVar("T")
-
-
-class EngineError(CurateError):
-    """The engine, and not the work, failed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class WorkList(Generic[T]):
 
     items: tuple[T, ...]
     claims: str | None
-    """Folder in which an item is claimed by creating a file; None when there is one worker."""
+    """Folder in which an item is claimed by creating a file; None when the list is one worker's."""
 
     def __iter__(self) -> Iterator[T]:
         for index, item in enumerate(self.items):
@@ -72,9 +79,10 @@ class Engine:
 
     Args:
         runner: one of `RUNNERS`.
-        workers: processes that work at the same time.
+        workers: processes that work at the same time, where this machine starts them.
         processes: of `worker_processes`, where they were started before; else the engine does.
         beam_options: further pipeline options, as Beam's own command lines take them.
+        accelerator: of the workers for steps that want a GPU, as Dataflow names it.
     """
 
     def __init__(
@@ -83,12 +91,15 @@ class Engine:
         workers: int = 1,
         processes: list[Process] | None = None,
         beam_options: Sequence[str] = (),
+        accelerator: str | None = None,
     ) -> None:
         if runner not in RUNNERS:
             raise ValueError(f"runner must be one of {', '.join(RUNNERS)} (got {runner!r})")
         if workers < 1:
             raise ValueError(f"workers must be at least 1 (got {workers})")
+        self.runner = runner
         self.workers = workers
+        self.accelerator = accelerator
         self._processes = processes
         self._beam_options = list(beam_options)
         self._stack = ExitStack()
@@ -97,14 +108,25 @@ class Engine:
         self._shares = 0
 
     def __enter__(self) -> Engine:
-        if self.workers > 1:
-            processes = self._processes
-            if processes is None:
-                processes = self._stack.enter_context(worker_processes(self.workers))
-            self._pool = WorkerPool(processes)
-            self._stack.callback(self._pool.close)
-            claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
-            self._claims = self._stack.enter_context(claims)
+        with ExitStack() as stack:
+            if self.runner == "dataflow":
+                dataflow.check_options(self._beam_options)
+            if self.runner in PORTABLE_RUNNERS:
+                endpoint = stack.enter_context(
+                    job_server(self.runner, self.workers, self._beam_options)
+                )
+                self._beam_options.append(f"--job_endpoint={endpoint}")
+            count = local_processes(self.runner, self.workers, self._beam_options)
+            if count:
+                processes = self._processes
+                if processes is None:
+                    processes = stack.enter_context(worker_processes(count))
+                self._pool = WorkerPool(processes)
+                stack.callback(self._pool.close)
+            if self._pool is not None and self.runner == "direct":
+                claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
+                self._claims = stack.enter_context(claims)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -115,34 +137,86 @@ class Engine:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def run(self, build: Callable[[beam.Pipeline], object]) -> None:
+    def run(self, build: Callable[[beam.Pipeline], object]) -> PipelineResult:
         """Build a pipeline and run it to its end.
 
         Raises:
-            EngineError: a worker process died.
+            EngineError: a worker process died, or the engine gave up.
+            WorkError: the work failed for a cause outside the program.
             RuntimeError: a step of the pipeline raised; Beam's message holds the trace.
         """
-        if self._pool is None:
-            with beam.Pipeline(
-                runner=FnApiRunner(), options=PipelineOptions(self._beam_options)
-            ) as pipeline:
+        results: list[PipelineResult] = []
+
+        def job() -> None:
+            with beam.Pipeline(runner=self._runner(), options=self.options()) as pipeline:
                 build(pipeline)
-            return
-        runner = FnApiRunner(
-            default_environment=environments.ExternalEnvironment(self._pool.address)
+            results.append(pipeline.result)
+
+        try:
+            if self._pool is None:
+                job()
+            else:
+                self._pool.watch(job)
+        except RuntimeError as error:
+            raise self._translated(error) from error
+        except grpc.RpcError as error:
+            raise EngineError(
+                f"--runner {self.runner} went away: {str(error)[:300]} Finished parts are kept: "
+                "see what became of it and run the same command again."
+            ) from error
+        return results[0]
+
+    def _runner(self) -> PipelineRunner:
+        if self.runner == "dataflow":
+            from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+            return DataflowRunner()
+        if self.runner in PORTABLE_RUNNERS:
+            return PortableRunner()
+        if self._pool is None:
+            return FnApiRunner()
+        return FnApiRunner(default_environment=environments.ExternalEnvironment(self._pool.address))
+
+    def options(self) -> PipelineOptions:
+        """Beam's options for a pipeline; what the user gave goes before what the engine chooses."""
+        chosen: list[str] = []
+        if self.runner == "direct" and self._pool is not None:
+            chosen = [f"--direct_num_workers={self.workers}"]
+        elif self.runner in PORTABLE_RUNNERS:
+            chosen = [f"--sdk_worker_parallelism={self.workers}"]
+            if self.runner == "flink":
+                chosen.append(f"--parallelism={self.workers}")
+            if self._pool is not None:
+                chosen += ["--environment_type=EXTERNAL"]
+                chosen += [f"--environment_config={self._pool.address}"]
+        elif self.runner == "dataflow":
+            chosen = ["--sdk_location=container"]
+        return PipelineOptions([*chosen, *self._beam_options])
+
+    def _translated(self, error: RuntimeError) -> Exception:
+        """The error to raise for one of Beam's: in words where no trace helps."""
+        text = str(error)
+        told = work_error_in(text)
+        if told is not None:
+            return told
+        if self.runner == "direct" or "Traceback (most recent call last)" in text:
+            return error
+        return EngineError(
+            f"--runner {self.runner} gave up: {' '.join(text.split())[:600]}. Finished parts are "
+            "kept: mend the cause and run the same command again."
         )
-        options = PipelineOptions([*self._beam_options, f"--direct_num_workers={self.workers}"])
-        self._pool.watch(lambda: _run(runner, options, build))
 
     def share(self, items: Sequence[T], cost: Callable[[T], float]) -> list[WorkList[T]]:
-        """The elements to create a pipeline of: work lists that the workers empty together.
+        """The elements to create a pipeline of, costliest first.
 
         The local runner hands elements to workers statically, the same number to each, and a
         worker that drew the quick ones would stand idle. So each worker gets one element that
-        names all the work, costliest first, and takes an item by claiming it on this machine's
-        disk.
+        names all the work, and takes an item by claiming it on this machine's disk. An engine that
+        balances and tries again by itself gets an element an item.
         """
         ordered = tuple(sorted(items, key=cost, reverse=True))
+        if self.runner != "direct":
+            return [WorkList((item,), None) for item in ordered]
         if self._claims is None:
             return [WorkList(ordered, None)]
         folder = Path(self._claims, str(self._shares))
@@ -150,81 +224,6 @@ class Engine:
         self._shares += 1
         return [WorkList(ordered, str(folder))] * self.workers
 
-
-def _run(
-    runner: FnApiRunner, options: PipelineOptions, build: Callable[[beam.Pipeline], object]
-) -> None:
-    with beam.Pipeline(runner=runner, options=options) as pipeline:
-        build(pipeline)
-
-
-class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    """Worker processes that live as long as the command, behind one address.
-
-    The runner asks the address for workers; requests go to the processes in turn, and each process
-    runs the harness in a thread of its own. Processes are spawned, never forked: forked ones hang.
-    """
-
-    def __init__(self, processes: list[Process]) -> None:
-        self._processes = processes
-        stubs = []
-        for process in self._processes:
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
-            if not port.isdigit():
-                raise EngineError(
-                    f"a worker process did not start (it said {port!r}). "
-                    "Its error is printed above; --workers 1 runs without worker processes."
-                )
-            channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-            stubs.append(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel))
-        self._next_stub = itertools.cycle(stubs)
-        self._lock = threading.Lock()
-        self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
-        beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        self._server.start()
-
-    def StartWorker(
-        self, request: beam_fn_api_pb2.StartWorkerRequest, context: grpc.ServicerContext
-    ) -> beam_fn_api_pb2.StartWorkerResponse:
-        with self._lock:
-            stub = next(self._next_stub)
-        return stub.StartWorker(request, timeout=_START_TIMEOUT_SECONDS)
-
-    def StopWorker(
-        self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext
-    ) -> beam_fn_api_pb2.StopWorkerResponse:
-        return beam_fn_api_pb2.StopWorkerResponse()
-
-    def watch(self, job: Callable[[], None]) -> None:
-        """Run a job; raise when a worker process dies under it, which the runner would wait out.
-
-        Raises:
-            EngineError: a worker process died.
-        """
-        failure: list[BaseException] = []
-
-        def target() -> None:
-            try:
-                job()
-            except BaseException as error:  # raised below: a thread only prints its own
-                failure.append(error)
-
-        thread = threading.Thread(target=target, daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(_POLL_SECONDS)
-            for process in self._processes:
-                if process.poll() is not None:
-                    raise EngineError(
-                        f"worker process {process.pid} ended with status {process.returncode} "
-                        "(-9 is usually the system running out of memory). Finished parts are "
-                        "kept: run the same command again, with fewer --workers if memory is short."
-                    )
-        if failure:
-            raise failure[0]
-
-    def close(self) -> None:
-        """Stop answering the runner; the processes end with whoever started them."""
-        self._server.stop(grace=None)
+    def hints_for_models(self) -> dict[str, Any]:
+        """Beam's resource hints for steps that want a GPU; empty where none was asked for."""
+        return {} if self.accelerator is None else {"accelerator": self.accelerator}

@@ -9,10 +9,11 @@ stage.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.engine import Engine, WorkList
+from pipelines.failures import explained_to_user
 from pipelines.run_directory import RunDirectory
 
 CHUNK_ROWS = 1 << 16
@@ -51,15 +53,16 @@ class Exchange:
     def outbox(self, task: str) -> Outbox:
         return Outbox(self, task)
 
-    def is_done(self, task: str) -> bool:
-        return self.run.exists(self.path(task, "json"))
+    def done(self) -> set[str]:
+        """Names of the tasks that are done."""
+        folder = f"exchange/{self.step}/"
+        paths = self.run.list(f"exchange/{self.step}", suffix=".json")
+        return {path[len(folder) : -len(".json")] for path in paths}
 
     def facts(self) -> list[dict[str, Any]]:
         """What the step's tasks noted, in the order of their names."""
-        return [
-            self.run.read_json(path)
-            for path in self.run.list(f"exchange/{self.step}", suffix=".json")
-        ]
+        paths = self.run.list(f"exchange/{self.step}", suffix=".json")
+        return [json.loads(data) for data in self.run.read_many(paths)]
 
     def rows(self) -> int:
         """Rows sent by all tasks."""
@@ -78,6 +81,11 @@ class Exchange:
                     batch = reader.get_batch(index)
                     for start in range(0, batch.num_rows, CHUNK_ROWS):
                         yield batch.slice(start, CHUNK_ROWS)
+
+    def receive_rows(self, receiver: int) -> Iterator[tuple[Any, ...]]:
+        """As `receive`, a tuple of Python values a row."""
+        for batch in self.receive(receiver):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def receive_numbers(self, receiver: int) -> Iterator[dict[str, Any]]:
         """As `receive`, with each column as a NumPy array."""
@@ -143,6 +151,17 @@ class Outbox:
             self._writer.write_batch(batch.slice(start, end - start))
         self.facts["rows"] += len(to)
 
+    def send_rows(self, rows: Iterable[tuple[int, tuple[Any, ...]]], schema: pa.Schema) -> None:
+        """Send tuples of the schema's columns, each with the number of its receiver."""
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, CHUNK_ROWS)):
+            columns = zip(*(row for _, row in chunk), strict=True)
+            arrays = (pa.array(c, f.type) for c, f in zip(columns, schema, strict=True))
+            self.send(
+                dict(zip(schema.names, arrays, strict=True)),
+                np.array([receiver for receiver, _ in chunk]),
+            )
+
 
 def _to_arrow(column: Any) -> pa.Array:
     if isinstance(column, pa.Array):
@@ -156,13 +175,15 @@ Make = Callable[[Any, Task], None]
 
 
 class _DoTasks(beam.DoFn):
-    def __init__(self, job: Any, make: Make) -> None:
+    def __init__(self, step: str, job: Any, make: Make) -> None:
+        self._step = step
         self._job = job
         self._make = make
 
     def process(self, tasks: WorkList[Task]) -> Iterator[str]:
         for task in tasks:
-            self._make(self._job, task)
+            with explained_to_user(f"step {self._step}, task {task.name}"):
+                self._make(self._job, task)
             yield task.name
 
 
@@ -174,7 +195,8 @@ def run_step(
     `make(job, task)` must fill `exchange.outbox(task.name)`, last if it fills several. A single
     task is small by the way tasks are cut, and is done here, without a pipeline.
     """
-    missing = [t for t in tasks if not exchange.is_done(t.name)]
+    done = exchange.done()
+    missing = [t for t in tasks if t.name not in done]
     if len(missing) <= 1:
         for task in missing:
             make(job, task)
@@ -185,7 +207,7 @@ def run_step(
         _ = (
             pipeline
             | "Tasks" >> beam.Create(lists)
-            | f"Do {exchange.step}" >> beam.ParDo(_DoTasks(job, make))
+            | f"Do {exchange.step}" >> beam.ParDo(_DoTasks(exchange.step, job, make))
         )
 
     engine.run(build)

@@ -26,7 +26,7 @@ from pipelines.engine import Engine
 from pipelines.exchange import Exchange
 from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.images import EVERY_SOURCE
-from pipelines.part import PartWriter, marker_path
+from pipelines.part import PartWriter, done_parts
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -82,7 +82,7 @@ def run_image_duplicates(
         BenchmarkError: benchmark images can't be read.
     """
     names = compared_parts(run, plan)
-    if all(run.exists(marker_path(STAGE, name)) for name in names):
+    if done_parts(run, STAGE).issuperset(names):
         return
     groups = make_groups(_fingerprint_parts(run, plan, names), sizes)
     if groups:

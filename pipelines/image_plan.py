@@ -1,26 +1,29 @@
 """Stage `image-plan`: every distinct image URL once, assigned to the part that will resolve it.
 
     wanted    (key, url)            ┐
-    available (key, file, offset)   ├─group by key─▶ (bucket, resolution) ─group by bucket─▶ part
+    available (key, file, offset)   ├─by key─▶ (bucket, resolution) ─by bucket─▶ part
     inline    (key, file)           ┘
 
 A URL whose bytes lie in an input archive is resolved from there, in the bucket of that archive; any
 other by HTTP, in the bucket of its host, so that one host is asked from one place only. Through
-the shuffles go 16-byte keys with URLs and locators, never content.
+the exchanges go 16-byte keys with URLs and locators, never content.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine import Engine, WorkList
-from pipelines.part import PartWriter, marker_path
+from pipelines.documents import STAGE as DOCUMENTS
+from pipelines.engine import Engine
+from pipelines.exchange import Exchange, Task, run_step
+from pipelines.image_routes import Groups, KeyRanges, make_groups, make_ranges
+from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
@@ -65,8 +68,18 @@ class Resolution(NamedTuple):
     documents: int
 
 
-Assigned = tuple[int, Resolution | None]
-"""A bucket and what it resolves; None so that a bucket with nothing to do has its part too."""
+_REFERENCE_SCHEMA = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        ("kind", pa.int8()),
+        ("part", pa.int32()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("documents", pa.int64()),
+        ("url", pa.string()),
+    ]
+)
+_RESOLUTION_SCHEMA = PLAN_SCHEMA.insert(0, pa.field("bucket", pa.int32()))
 
 
 _IMAGES_PER_BUCKET, _IMAGES_PER_SMALL_BUCKET = 2_000, 250
@@ -81,8 +94,8 @@ def bucket_count(run: RunDirectory, plan: RunPlan) -> int:
     in a small run enough to share among workers.
     """
     if not run.exists(_BUCKETS_PATH):
-        facts = (run.read_json(marker_path(DECONTAMINATION, p.name)) for p in plan.parts)
-        wanted = sum(fact["images_wanted"] for fact in facts)
+        facts = read_markers(run, DECONTAMINATION, [p.name for p in plan.parts])
+        wanted = sum(fact["images_wanted"] for fact in facts.values())
         shared = min(_SHARED_BUCKETS, -(-wanted // _IMAGES_PER_SMALL_BUCKET))
         by_http = max(len(plan.parts), -(-wanted // _IMAGES_PER_BUCKET), shared)
         run.write_json({"buckets": len(plan.parts) + by_http}, _BUCKETS_PATH)
@@ -93,62 +106,103 @@ def bucket_name(bucket: int) -> str:
     return f"part-{bucket:05d}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanJob:
+    """What every step of the stage works on."""
+
+    run: RunDirectory
+    parts: tuple[InputPart, ...]
+    part_groups: Groups
+    ranges: KeyRanges
+    bucket_groups: Groups
+
+    @property
+    def references(self) -> Exchange:
+        """Mentions of images, sent to the ranges of keys."""
+        return Exchange(self.run, f"{STAGE}/references", self.ranges.count)
+
+    @property
+    def resolutions(self) -> Exchange:
+        """Distinct images, sent to the groups of buckets."""
+        return Exchange(self.run, f"{STAGE}/resolutions", len(self.bucket_groups))
+
+    @property
+    def written(self) -> Exchange:
+        """Nothing is sent: tells which groups of buckets are done."""
+        return Exchange(self.run, f"{STAGE}/written", 1)
+
+
 def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     """Write one plan part per bucket: first a bucket per input part, then those for HTTP."""
-    parts = list(plan.parts)
-    buckets = range(bucket_count(run, plan))
-    if all(run.exists(marker_path(STAGE, bucket_name(b))) for b in buckets):
+    buckets = bucket_count(run, plan)
+    if done_parts(run, STAGE).issuperset(bucket_name(b) for b in range(buckets)):
         return
-    lists = engine.share(parts, lambda p: p.size)
-
-    def build(pipeline: beam.Pipeline) -> None:
-        seeds: list[Assigned] = [(b, None) for b in buckets]
-        assigned = (
-            pipeline
-            | "Parts" >> beam.Create(lists)
-            | "Read references"
-            >> beam.ParDo(ReadReferences(run)).with_output_types(tuple[bytes, Reference])
-            | "By image" >> beam.GroupByKey()
-            | "Assign" >> beam.FlatMap(assign, len(parts), len(buckets)).with_output_types(Assigned)
-        )
-        every_bucket = pipeline | "Buckets" >> beam.Create(seeds).with_output_types(Assigned)
-        (
-            (assigned, every_bucket)
-            | beam.Flatten()
-            | "By bucket" >> beam.GroupByKey()
-            | "Write plan" >> beam.ParDo(WritePlan(run))
-        )
-
-    engine.run(build)
+    names = [p.name for p in plan.parts]
+    made, cleaned = read_markers(run, DOCUMENTS, names), read_markers(run, DECONTAMINATION, names)
+    mentions = [made[name]["available"] + cleaned[name]["images_wanted"] for name in names]
+    wanted = sum(cleaned[name]["images_wanted"] for name in names)
+    job = PlanJob(
+        run=run,
+        parts=plan.parts,
+        part_groups=make_groups(mentions),
+        ranges=make_ranges(sum(mentions)),
+        bucket_groups=make_groups([-(-wanted // buckets)] * buckets),
+    )
+    run_step(engine, job.references, job.part_groups.tasks(), job, send_references)
+    run_step(engine, job.resolutions, job.ranges.tasks(), job, assign_range)
+    run_step(engine, job.written, job.bucket_groups.tasks(), job, write_plans)
+    run.remove(f"exchange/{STAGE}")
 
 
-class ReadReferences(beam.DoFn):
-    """(key, Reference) of every mention in the given parts."""
+def send_references(job: PlanJob, task: Task) -> None:
+    """Send every mention in a group of parts to the range of its key."""
+    with job.references.outbox(task.name) as outbox:
+        for number in job.part_groups.members(task.payload):
+            mentions = read_references(job.run, job.parts[number])
+            outbox.send_rows(
+                ((job.ranges.of(key), (key, *mention)) for key, mention in mentions),
+                _REFERENCE_SCHEMA,
+            )
 
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
 
-    def process(self, parts: WorkList[InputPart]) -> Iterator[tuple[bytes, Reference]]:
-        for part in parts:
-            for row in self._rows("wanted", part, ["key", "url", "documents"]):
-                yield row["key"], Reference(WANTED, part.number, 0, 0, row["documents"], row["url"])
-            for row in self._rows("available", part, ["key", "offset", "length"]):
-                yield (
-                    row["key"],
-                    Reference(ARCHIVED, part.number, row["offset"], row["length"], 0, ""),
-                )
-            for row in self._rows("inline", part, ["key"]):
-                yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
+def read_references(run: RunDirectory, part: InputPart) -> Iterator[tuple[bytes, Reference]]:
+    """(key, Reference) of every mention in a part."""
 
-    def _rows(self, kind: str, part: InputPart, columns: list[str]) -> Iterator[dict[str, object]]:
-        with self._run.open(f"references/{kind}/{part.name}.parquet") as stream:
+    def rows(kind: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+        with run.open(f"references/{kind}/{part.name}.parquet") as stream:
             for batch in pq.ParquetFile(stream).iter_batches(columns=columns):
                 yield from batch.to_pylist()
+
+    for row in rows("wanted", ["key", "url", "documents"]):
+        yield row["key"], Reference(WANTED, part.number, 0, 0, row["documents"], row["url"])
+    for row in rows("available", ["key", "offset", "length"]):
+        yield (
+            row["key"],
+            Reference(ARCHIVED, part.number, row["offset"], row["length"], 0, ""),
+        )
+    for row in rows("inline", ["key"]):
+        yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
+
+
+def assign_range(job: PlanJob, task: Task) -> None:
+    """Group the mentions of a range of keys, and send each wanted image to its bucket."""
+    mentions: dict[bytes, list[Reference]] = {}
+    for key, *reference in job.references.receive_rows(task.payload):
+        mentions.setdefault(key, []).append(Reference(*reference))
+    with job.resolutions.outbox(task.name) as outbox:
+        outbox.send_rows(
+            (
+                (job.bucket_groups.of(bucket), (bucket, *resolution))
+                for group in sorted(mentions.items())
+                for bucket, resolution in assign(group, len(job.parts), job.bucket_groups.end)
+            ),
+            _RESOLUTION_SCHEMA,
+        )
 
 
 def assign(
     group: tuple[bytes, Iterable[Reference]], parts: int, buckets: int
-) -> Iterator[Assigned]:
+) -> Iterator[tuple[int, Resolution]]:
     """The bucket and resolution of one key, or nothing for an image that no document wants."""
     key, references = group
     ordered = sorted(references)
@@ -166,21 +220,17 @@ def assign(
     yield bucket, Resolution(key, url, HTTP, 0, 0, documents)
 
 
-class WritePlan(beam.DoFn):
-    """One plan part, in the order in which it will be resolved."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-
-    def process(self, group: tuple[int, Iterable[Resolution | None]]) -> Iterator[int]:
-        bucket, resolutions = group
-        name = bucket_name(bucket)
-        chosen = sorted(
-            (r for r in resolutions if r is not None), key=lambda r: (r.origin, r.offset, r.key)
-        )
-        with PartWriter(self._run, STAGE, name) as part:
-            rows = part.rows(f"references/plan/{name}.parquet", PLAN_SCHEMA)
-            for resolution in chosen:
-                rows.write(resolution._asdict())
-            part.facts["images"] = len(chosen)
-        yield bucket
+def write_plans(job: PlanJob, task: Task) -> None:
+    """Write the plan parts of a group of buckets, each in the order in which it is resolved."""
+    chosen: dict[int, list[Resolution]] = {}
+    for bucket, *resolution in job.resolutions.receive_rows(task.payload):
+        chosen.setdefault(bucket, []).append(Resolution(*resolution))
+    with job.written.outbox(task.name):
+        for bucket in job.bucket_groups.members(task.payload):
+            name = bucket_name(bucket)
+            resolved = sorted(chosen.get(bucket, ()), key=lambda r: (r.origin, r.offset, r.key))
+            with PartWriter(job.run, STAGE, name) as part:
+                rows = part.rows(f"references/plan/{name}.parquet", PLAN_SCHEMA)
+                for resolution in resolved:
+                    rows.write(resolution._asdict())
+                part.facts["images"] = len(resolved)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from media.clip import ClipError, load_clip
 from pipelines.engine import Engine
-from pipelines.part import marker_path
+from pipelines.part import done_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
 from schemas.recipe import Recipe
@@ -63,7 +63,8 @@ def why_skipped(recipe: Recipe) -> str | None:
 
 def run_image_scores(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     """Make the stage."""
-    parts = [p for p in scored_parts(run, plan) if not run.exists(marker_path(STAGE, p.name))]
+    done = done_parts(run, STAGE)
+    parts = [p for p in scored_parts(run, plan) if p.name not in done]
     if parts:
         from pipelines.clip_inference import score_images
 

@@ -1,7 +1,7 @@
 """Stage `image-verdicts`: bring what became of each image back to the documents that show it.
 
 wanted (key, part) ┐
-                   ├─group by key─▶ (part, verdict) ─group by part─▶ verdicts/images/SOURCE/part-N
+                   ├─by key─▶ (part, verdict) ─by part─▶ verdicts/images/SOURCE/part-N
 index (key, fate)  ┘
 
 A fate names the picture that an image shows: the key of the image that stands for all its copies.
@@ -10,17 +10,21 @@ A fate names the picture that an image shows: the key of the image that stands f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine import Engine, WorkList
+from pipelines.engine import Engine
+from pipelines.exchange import Exchange, Task, run_step
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
+from pipelines.image_plan import STAGE as IMAGE_PLAN
 from pipelines.image_plan import bucket_count, bucket_name
-from pipelines.part import PartWriter, marker_path
+from pipelines.image_routes import Groups, KeyRanges, make_groups, make_ranges
+from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.plan import InputPart, RunPlan
+from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
 
 STAGE = "image-verdicts"
@@ -55,86 +59,121 @@ class Fate(NamedTuple):
     """Key of the image that stands for what this one shows."""
 
 
-Mention = tuple[bytes, int | Fate]
-"""An image key, with the number of a part that wants it or with its fate."""
-Sent = tuple[int, Fate | None]
-"""A part and the fate of one of its images; None so that a part without images has a file too."""
+_WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("part", pa.int32())])
+_SENT_SCHEMA = VERDICT_SCHEMA.insert(0, pa.field("part", pa.int32()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictJob:
+    """What every step of the stage works on."""
+
+    run: RunDirectory
+    parts: tuple[InputPart, ...]
+    part_groups: Groups
+    ranges: KeyRanges
+    bucket_groups: Groups
+
+    @property
+    def wanted(self) -> Exchange:
+        """Images that parts want, sent to the ranges of keys."""
+        return Exchange(self.run, f"{STAGE}/wanted", self.ranges.count)
+
+    @property
+    def fates(self) -> Exchange:
+        """Fates of images, sent to the ranges of keys."""
+        return Exchange(self.run, f"{STAGE}/fates", self.ranges.count)
+
+    @property
+    def answers(self) -> Exchange:
+        """Fates of images, sent to the groups of parts that want them."""
+        return Exchange(self.run, f"{STAGE}/answers", len(self.part_groups))
+
+    @property
+    def written(self) -> Exchange:
+        """Nothing is sent: tells which groups of parts are done."""
+        return Exchange(self.run, f"{STAGE}/written", 1)
 
 
 def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     """Write one verdict part per documents part."""
-    parts = list(plan.parts)
-    if all(run.exists(marker_path(STAGE, p.name)) for p in parts):
+    names = [p.name for p in plan.parts]
+    if done_parts(run, STAGE).issuperset(names):
         return
-    buckets = bucket_count(run, plan)
+    cleaned = read_markers(run, DECONTAMINATION, names)
+    buckets = [bucket_name(b) for b in range(bucket_count(run, plan))]
+    planned = read_markers(run, IMAGE_PLAN, buckets)
+    wanted = [cleaned[name]["images_wanted"] for name in names]
+    images = [planned[name]["images"] for name in buckets]
+    job = VerdictJob(
+        run=run,
+        parts=plan.parts,
+        part_groups=make_groups(wanted),
+        ranges=make_ranges(sum(wanted) + sum(images)),
+        bucket_groups=make_groups(images),
+    )
+    run_step(engine, job.wanted, job.part_groups.tasks(), job, send_wanted)
+    run_step(engine, job.fates, job.bucket_groups.tasks(), job, send_fates)
+    run_step(engine, job.answers, job.ranges.tasks(), job, join_range)
+    run_step(engine, job.written, job.part_groups.tasks(), job, write_verdicts)
+    run.remove(f"exchange/{STAGE}")
 
-    def build(pipeline: beam.Pipeline) -> None:
-        wanted = (
-            pipeline
-            | "Parts" >> beam.Create(engine.share(parts, lambda p: p.size))
-            | "Read wanted" >> beam.ParDo(ReadWanted(run)).with_output_types(Mention)
+
+def send_wanted(job: VerdictJob, task: Task) -> None:
+    """Send (key, part number) of every image that a group of parts shows to the key's range."""
+    with job.wanted.outbox(task.name) as outbox:
+        for number in job.part_groups.members(task.payload):
+            path = f"references/wanted/{job.parts[number].name}.parquet"
+            with job.run.open(path) as stream:
+                keys = pq.read_table(stream, columns=["key"])["key"].to_pylist()
+            outbox.send_rows(((job.ranges.of(k), (k, number)) for k in keys), _WANTED_SCHEMA)
+
+
+def send_fates(job: VerdictJob, task: Task) -> None:
+    """Send the fate of every image of a group of buckets to the range of its key."""
+    with job.fates.outbox(task.name) as outbox:
+        for bucket in job.bucket_groups.members(task.payload):
+            fates = read_fates(job.run, bucket)
+            outbox.send_rows(((job.ranges.of(f.key), f) for f in fates), VERDICT_SCHEMA)
+
+
+def read_fates(run: RunDirectory, bucket: int) -> Iterator[Fate]:
+    """The fate of every image of a bucket."""
+    with run.open(f"images/{bucket_name(bucket)}.parquet") as stream:
+        rows = pq.read_table(stream, columns=_FATE_COLUMNS).to_pylist()
+    copies = _copies(run, bucket)
+    for row in rows:
+        key = row["key"]
+        copy = copies.get(key, {"rule": None, "kept_id": key.hex()})
+        rule = row["rule"] or copy["rule"] or ""
+        picture = key if rule else bytes.fromhex(copy["kept_id"])
+        numbers = (row[n] or 0 for n in ("tar", "offset", "size", "width", "height"))
+        yield Fate(key, rule, *numbers, picture)
+
+
+def _copies(run: RunDirectory, bucket: int) -> dict[bytes, dict[str, Any]]:
+    path = f"verdicts/{IMAGE_DUPLICATES}/{bucket_name(bucket)}.parquet"
+    if not run.exists(path):
+        return {}
+    with run.open(path) as stream:
+        return {row["key"]: row for row in pq.read_table(stream).to_pylist()}
+
+
+def join_range(job: VerdictJob, task: Task) -> None:
+    """Bring the fates of a range of keys to the parts that want them."""
+    mentions: dict[bytes, list[int | Fate]] = {}
+    for key, number in job.wanted.receive_rows(task.payload):
+        mentions.setdefault(key, []).append(number)
+    for row in job.fates.receive_rows(task.payload):
+        mentions.setdefault(row[0], []).append(Fate(*row))
+    with job.answers.outbox(task.name) as outbox:
+        outbox.send_rows(
+            (
+                (job.part_groups.of(number), (number, *fate))
+                for group in sorted(mentions.items(), key=lambda item: item[0])
+                for number, fate in send_back(group)
+            ),
+            _SENT_SCHEMA,
         )
-        fates = (
-            pipeline
-            | "Image parts" >> beam.Create(engine.share(range(buckets), lambda _: 1.0))
-            | "Read fates" >> beam.ParDo(ReadFates(run)).with_output_types(Mention)
-        )
-        joined = (
-            (wanted, fates)
-            | "Both" >> beam.Flatten()
-            | "By image" >> beam.GroupByKey()
-            | "Send back" >> beam.FlatMap(send_back).with_output_types(Sent)
-        )
-        seeds: list[Sent] = [(p.number, None) for p in parts]
-        every_part = pipeline | "Every part" >> beam.Create(seeds).with_output_types(Sent)
-        (
-            (joined, every_part)
-            | "All verdicts" >> beam.Flatten()
-            | "By part" >> beam.GroupByKey()
-            | "Write verdicts" >> beam.ParDo(WriteVerdicts(run, parts))
-        )
-
-    engine.run(build)
-
-
-class ReadWanted(beam.DoFn):
-    """(key, part number) of every image that a part's documents show."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-
-    def process(self, parts: WorkList[InputPart]) -> Iterator[tuple[bytes, int]]:
-        for part in parts:
-            with self._run.open(f"references/wanted/{part.name}.parquet") as stream:
-                for key in pq.read_table(stream, columns=["key"])["key"].to_pylist():
-                    yield key, part.number
-
-
-class ReadFates(beam.DoFn):
-    """(key, Fate) of every image in the given image parts."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-
-    def process(self, buckets: WorkList[int]) -> Iterator[tuple[bytes, Fate]]:
-        for bucket in buckets:
-            with self._run.open(f"images/{bucket_name(bucket)}.parquet") as stream:
-                rows = pq.read_table(stream, columns=_FATE_COLUMNS).to_pylist()
-            copies = self._copies(bucket)
-            for row in rows:
-                key = row["key"]
-                copy = copies.get(key, {"rule": None, "kept_id": key.hex()})
-                rule = row["rule"] or copy["rule"] or ""
-                picture = key if rule else bytes.fromhex(copy["kept_id"])
-                numbers = (row[n] or 0 for n in ("tar", "offset", "size", "width", "height"))
-                yield key, Fate(key, rule, *numbers, picture)
-
-    def _copies(self, bucket: int) -> dict[bytes, dict[str, Any]]:
-        path = f"verdicts/{IMAGE_DUPLICATES}/{bucket_name(bucket)}.parquet"
-        if not self._run.exists(path):
-            return {}
-        with self._run.open(path) as stream:
-            return {row["key"]: row for row in pq.read_table(stream).to_pylist()}
 
 
 def send_back(group: tuple[bytes, Iterable[int | Fate]]) -> Iterator[tuple[int, Fate]]:
@@ -152,18 +191,15 @@ def send_back(group: tuple[bytes, Iterable[int | Fate]]) -> Iterator[tuple[int, 
         yield number, fates[0]
 
 
-class WriteVerdicts(beam.DoFn):
-    """One verdict part, sorted by key."""
-
-    def __init__(self, run: RunDirectory, parts: list[InputPart]) -> None:
-        self._run = run
-        self._names = {p.number: p.name for p in parts}
-
-    def process(self, group: tuple[int, Iterable[Fate | None]]) -> Iterator[int]:
-        number, fates = group
-        name = self._names[number]
-        with PartWriter(self._run, STAGE, name) as part:
-            rows = part.rows(f"verdicts/images/{name}.parquet", VERDICT_SCHEMA)
-            for fate in sorted(f for f in fates if f is not None):
-                rows.write({**fate._asdict(), "rule": fate.rule or None})
-        yield number
+def write_verdicts(job: VerdictJob, task: Task) -> None:
+    """Write the verdict parts of a group of parts, each sorted by key."""
+    fates: dict[int, list[Fate]] = {}
+    for number, *fate in job.answers.receive_rows(task.payload):
+        fates.setdefault(number, []).append(Fate(*fate))
+    with job.written.outbox(task.name):
+        for number in job.part_groups.members(task.payload):
+            name = job.parts[number].name
+            with PartWriter(job.run, STAGE, name) as part:
+                rows = part.rows(f"verdicts/images/{name}.parquet", VERDICT_SCHEMA)
+                for fate in sorted(fates.get(number, ())):
+                    rows.write({**fate._asdict(), "rule": fate.rule or None})

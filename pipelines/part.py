@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +23,23 @@ ROWS_PER_GROUP = 1_000
 
 def marker_path(stage: str, name: str) -> str:
     return f"stages/{stage}/{name}.json"
+
+
+def done_parts(run: RunDirectory, stage: str) -> set[str]:
+    """Names of the parts of a stage that are committed: one listing, however many there are."""
+    folder = f"stages/{stage}/"
+    return {
+        path[len(folder) : -len(".json")]
+        for path in run.list(f"stages/{stage}", suffix=".json")
+        if path != f"{folder}_SUCCESS.json"
+    }
+
+
+def read_markers(run: RunDirectory, stage: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the markers of some parts say, by part."""
+    listed = list(names)
+    found = run.read_many(marker_path(stage, name) for name in listed)
+    return {name: json.loads(data) for name, data in zip(listed, found, strict=True)}
 
 
 class RowWriter:

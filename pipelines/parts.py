@@ -9,7 +9,8 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.engine import Engine, WorkList
-from pipelines.part import PartWriter, marker_path
+from pipelines.failures import explained_to_user
+from pipelines.part import PartWriter, done_parts, marker_path
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
 
@@ -39,9 +40,10 @@ class MakeParts(beam.DoFn):
 
     def process(self, tasks: WorkList[PartTask]) -> Iterator[str]:
         for task in tasks:
-            if not self._run.exists(marker_path(self._stage, task.name)):
-                with PartWriter(self._run, self._stage, task.name) as part:
-                    self._make(self._plan, part, task.payload)
+            with explained_to_user(f"stage {self._stage}, part {task.name}"):
+                if not self._run.exists(marker_path(self._stage, task.name)):
+                    with PartWriter(self._run, self._stage, task.name) as part:
+                        self._make(self._plan, part, task.payload)
             yield task.name
 
 
@@ -54,7 +56,8 @@ def run_parts(
     make: MakePart,
 ) -> None:
     """Make every part of a stage that is not made yet."""
-    missing = [t for t in tasks if not run.exists(marker_path(stage, t.name))]
+    done = done_parts(run, stage)
+    missing = [t for t in tasks if t.name not in done]
     if not missing:
         return
     lists = engine.share(missing, lambda task: task.cost)

@@ -25,7 +25,7 @@ from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.engine import Engine
 from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, run_step
 from pipelines.image_fates import read_image_fates
-from pipelines.part import PartWriter, marker_path
+from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION, purged_documents
@@ -76,9 +76,9 @@ def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes 
     rules = plan.recipe.images.duplicates
     parts = pictured_parts(plan)
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    if rules is None or all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
+    if rules is None or done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
-    markers = (run.read_json(marker_path(DECONTAMINATION, p.name)) for p in parts)
+    markers = read_markers(run, DECONTAMINATION, [p.name for p in parts]).values()
     wanted = sum(marker["images_wanted"] for marker in markers)
     partitions = max(1, -(-wanted // sizes.partition_rows))
     job = _Job(run=run, recipe=plan.recipe, rules=rules, parts=plan.parts, partitions=partitions)

@@ -25,7 +25,7 @@ from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.duplicates import drop_document, images_of
 from pipelines.engine import Engine
 from pipelines.exchange import CHUNK_ROWS, Exchange, Task, run_step
-from pipelines.part import PartWriter, marker_path
+from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import CUT_SCHEMA, REPEATS, deduplicated_documents
@@ -94,9 +94,10 @@ def run_repeats(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes =
     """Make the stage."""
     parts = counted_parts(plan)
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    if all(run.exists(marker_path(STAGE, t.name)) for t in tasks):
+    if done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
-    lines = sum(run.read_json(marker_path(DOCUMENTS, p.name))["lines"] for p in parts)
+    markers = read_markers(run, DOCUMENTS, [p.name for p in parts])
+    lines = sum(marker["lines"] for marker in markers.values())
     partitions = max(1, -(-lines // sizes.partition_rows))
     job = _Job(run=run, recipe=plan.recipe, parts=plan.parts, partitions=partitions)
     senders = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.part import marker_path
+from pipelines.part import read_markers
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
 from pipelines.shards import STAGE
@@ -21,7 +21,7 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
     with run.open(MODEL_PATH) as stream:
         model = stream.read()
     vocabulary = Vocabulary(model)
-    markers = [run.read_json(marker_path(STAGE, name)) for name in sorted(shards)]
+    markers = list(read_markers(run, STAGE, sorted(shards)).values())
     files = tuple(
         ShardFile(
             **{

@@ -36,7 +36,7 @@ from pipelines import (
 from pipelines.engine import Engine
 from pipelines.fetched_images import SPOOL
 from pipelines.image_plan import bucket_count, bucket_name
-from pipelines.part import PartWriter, marker_path
+from pipelines.part import PartWriter, marker_path, read_markers
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -106,24 +106,17 @@ class Stages:
         self.run.write_json(record, success)
         return record
 
-    def facts(self, stage: str, name: str) -> dict[str, Any]:
-        """What a part's marker says."""
-        found: dict[str, Any] = self.run.read_json(marker_path(stage, name))
-        return found
-
     def _sum(self, stage: str, names: list[str]) -> tuple[Tally, int, float]:
         total, ledger_rows, work = Tally(), 0, 0.0
-        for name in names:
-            marker = self.facts(stage, name)
+        for marker in read_markers(self.run, stage, names).values():
             total.add(Tally.from_json(marker["tally"]))
             ledger_rows += marker["ledger_rows"]
             work += marker["seconds"]
         return total, ledger_rows, work
 
     def shard_tasks(self) -> list[shards.ShardTask]:
-        counts = {
-            p.name: int(self.facts(selection.STAGE, p.name)["documents"]) for p in self.plan.parts
-        }
+        markers = read_markers(self.run, selection.STAGE, _input_parts(self))
+        counts = {name: int(marker["documents"]) for name, marker in markers.items()}
         return shards.plan_shards(self.plan, counts)
 
 
@@ -159,13 +152,10 @@ def _make_signatures(stages: Stages) -> None:
 
 
 def _make_images(stages: Stages) -> None:
+    planned = read_markers(stages.run, image_plan.STAGE, _buckets(stages))
     tasks = [
-        PartTask(
-            name=bucket_name(b),
-            cost=1 + stages.facts(image_plan.STAGE, bucket_name(b))["images"],
-            payload=b,
-        )
-        for b in range(bucket_count(stages.run, stages.plan))
+        PartTask(name=name, cost=1 + marker["images"], payload=bucket)
+        for bucket, (name, marker) in enumerate(planned.items())
     ]
     _run(stages, images.STAGE, tasks, images.make_images)
     stages.run.remove(SPOOL)
@@ -178,7 +168,8 @@ def _make_selection(stages: Stages) -> None:
 
 def _make_tokenizer(stages: Stages) -> None:
     """In this process: it is one task, and its errors are the user's to read."""
-    lines = sum(stages.facts(selection.STAGE, p.name)["lines"] for p in stages.plan.parts)
+    selected = read_markers(stages.run, selection.STAGE, _input_parts(stages))
+    lines = sum(marker["lines"] for marker in selected.values())
     if not stages.run.exists(marker_path(tokenizer.STAGE, "model")):
         with PartWriter(stages.run, tokenizer.STAGE, "model") as part:
             tokenizer.make_tokenizer(stages.plan, part, lines)

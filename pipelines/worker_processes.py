@@ -7,24 +7,45 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 Process = subprocess.Popen[str]
 _GRACE_SECONDS = 5
 
+PORTABLE_RUNNERS = ("prism", "flink", "spark")
+"""Engines that run elsewhere and ask for workers."""
+
+
+def local_processes(runner: str, workers: int, beam_options: Sequence[str]) -> int:
+    """How many worker processes this machine has to start.
+
+    `direct` with one worker does its work in the command's own process. The portable engines use
+    processes of this machine, unless the options name another environment for workers; those of
+    Dataflow are Dataflow's.
+    """
+    if runner == "direct":
+        return workers if workers > 1 else 0
+    if runner in PORTABLE_RUNNERS and not names_environment(beam_options):
+        return workers
+    return 0
+
+
+def names_environment(beam_options: Sequence[str]) -> bool:
+    """Whether Beam options say where workers come from."""
+    return any(option.split("=")[0] == "--environment_type" for option in beam_options)
+
 
 @contextmanager
-def worker_processes(workers: int) -> Iterator[list[Process]]:
+def worker_processes(count: int) -> Iterator[list[Process]]:
     """Processes that print a port once they are ready, and end with the block.
 
-    One worker needs none: its work is done in the command's own process. A worker whose command
-    is killed sees its standard input close, and goes.
+    A worker whose command is killed sees its standard input close, and goes.
     """
     command = [sys.executable, "-m", "pipelines.worker"]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(workers if workers > 1 else 0)
+        for _ in range(count)
     ]
     try:
         yield processes

@@ -158,9 +158,9 @@ def decontaminate(
 def _run_on_files(
     inputs: tuple[str, ...], out: str, workers: int, **settings: Any
 ) -> dict[str, Any]:
-    from pipelines.worker_processes import worker_processes
+    from pipelines.worker_processes import local_processes, worker_processes
 
-    with worker_processes(workers) as processes:
+    with worker_processes(local_processes("direct", workers, ())) as processes:
         from curate.document_files import Job, run_on_files
         from curate.progress import ProgressWatch
 

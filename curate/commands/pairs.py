@@ -130,7 +130,7 @@ def fetch_pairs(
     honoured; DIR/run holds the evidence. An interrupted command goes on where it was when it is
     given again.
     """
-    from pipelines.worker_processes import worker_processes
+    from pipelines.worker_processes import local_processes, worker_processes
 
     source: dict[str, Any] = {"kind": kind, "format": "pairs", "paths": tables}
     if kind == "pairs":
@@ -157,7 +157,7 @@ def fetch_pairs(
         },
         "fetch-pairs",
     )
-    with worker_processes(workers) as processes:
+    with worker_processes(local_processes("direct", workers, ())) as processes:
         from curate.pair_files import fetch_pairs as run
         from curate.progress import ProgressWatch
 

@@ -16,6 +16,7 @@ from curate.commands.common import (
     tell_empty_slots,
     workers_option,
 )
+from pipelines.worker_processes import PORTABLE_RUNNERS, local_processes, worker_processes
 from schemas.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,10 +38,16 @@ if TYPE_CHECKING:
     "--runner",
     default="direct",
     show_default=True,
-    type=click.Choice(["direct"]),
-    help="Where to run.",
+    type=click.Choice(["direct", *PORTABLE_RUNNERS, "dataflow"]),
+    help="Where to run: on this machine, or on an engine. docs/engines.md has a command for each.",
 )
 @workers_option
+@click.option(
+    "--accelerator",
+    metavar="HINT",
+    help="GPU for the steps that run a model, on Dataflow: "
+    "'type:nvidia-tesla-t4;count:1;install-nvidia-driver'.",
+)
 @click.option(
     "--until",
     metavar="STAGE",
@@ -68,6 +75,7 @@ def build_shards(
     out: str,
     runner: str,
     workers: int,
+    accelerator: str | None,
     until: str | None,
     offline: bool,
     retry_images: bool,
@@ -82,12 +90,12 @@ def build_shards(
     Stages: documents, signatures, duplicates, repeats, decontamination, image-plan, images,
     image-duplicates, image-verdicts, image-scores, pictures, selection, tokenizer, shards.
 
-    What follows `--` goes to Beam as pipeline options, for example `-- --job_name=crawl`.
+    What follows `--` goes to Beam as pipeline options, for example
+    `--runner flink -- --flink_master=localhost:8081`.
     """
-    from pipelines.worker_processes import worker_processes
 
     chosen = find_recipe(recipe)
-    with worker_processes(workers) as processes:
+    with worker_processes(local_processes(runner, workers, beam_options)) as processes:
         from curate.build import build_shards as build
         from curate.build import with_inputs, without_empty_slots
         from curate.progress import ProgressWatch
@@ -107,6 +115,7 @@ def build_shards(
             until=until,
             processes=processes,
             beam_options=beam_options,
+            accelerator=accelerator,
             retry_images=retry_images,
         )
     _finish(run, as_json)
@@ -257,9 +266,7 @@ def demo(out: str, workers: int) -> None:
     half over HTTP), writes statistics and the report, and trains a tiny model that captions the
     pictures (extra `train`).
     """
-    from pipelines.worker_processes import worker_processes
-
-    with worker_processes(workers) as processes:
+    with worker_processes(local_processes("direct", workers, ())) as processes:
         from curate.demo import run_demo
 
         run_demo(out, workers, processes)

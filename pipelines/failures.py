@@ -1,0 +1,45 @@
+"""Failures that are the world's and not the program's, on their way from a worker to the user.
+
+An engine hands on what a worker raised as text alone. What a user can mend (a full disk, a
+directory that can't be written, an object store that does not answer, a missing model) is raised as
+`WorkError`, whose message is found again in that text. Anything else keeps its trace: it is a bug.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from schemas.errors import CurateError
+
+_RAISED = re.compile(r"WorkError: (.*?)(?: \[while running|\n|$)")
+
+
+class WorkError(CurateError):
+    """The work of a part failed for a cause outside the program."""
+
+
+@contextmanager
+def explained_to_user(what: str) -> Iterator[None]:
+    """Raise what goes wrong outside the program as a `WorkError` that says at what it happened.
+
+    Raises:
+        WorkError: the operating system, an object store or a check of ours refused.
+    """
+    try:
+        yield
+    except (OSError, CurateError) as error:
+        told = " ".join(str(error).split())
+        raise WorkError(f"{what}: {told or type(error).__name__}") from error
+
+
+def work_error_in(text: str) -> WorkError | None:
+    """The failure that an engine's message tells of, if it is one that a user can mend."""
+    found = _RAISED.search(text)
+    if found is None:
+        return None
+    return WorkError(
+        f"{found[1].rstrip('.')}. Finished parts are kept: mend the cause and run the same command "
+        "again."
+    )

@@ -1,0 +1,98 @@
+"""The local worker processes behind one address, for any engine that asks for external workers."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+
+import grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.utils import thread_pool_executor
+
+from pipelines.worker_processes import Process
+from schemas.errors import CurateError
+
+_START_TIMEOUT_SECONDS = 120
+_POLL_SECONDS = 0.5
+
+
+class EngineError(CurateError):
+    """The engine, and not the work, failed; the message says what to do."""
+
+
+class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
+    """Worker processes that live as long as the command.
+
+    The engine asks the address for workers; requests go to the processes in turn, and each process
+    runs the harness in a thread of its own. Processes are spawned, never forked: forked ones hang.
+    """
+
+    def __init__(self, processes: list[Process]) -> None:
+        self._processes = processes
+        stubs = []
+        for process in self._processes:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            if not port.isdigit():
+                raise EngineError(
+                    f"a worker process did not start (it said {port!r}). "
+                    "Its error is printed above; --workers 1 runs without worker processes."
+                )
+            channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+            stubs.append(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel))
+        self._next_stub = itertools.cycle(stubs)
+        self._lock = threading.Lock()
+        self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
+        beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def StartWorker(
+        self, request: beam_fn_api_pb2.StartWorkerRequest, context: grpc.ServicerContext
+    ) -> beam_fn_api_pb2.StartWorkerResponse:
+        with self._lock:
+            stub = next(self._next_stub)
+        return stub.StartWorker(request, timeout=_START_TIMEOUT_SECONDS)
+
+    def StopWorker(
+        self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext
+    ) -> beam_fn_api_pb2.StopWorkerResponse:
+        return beam_fn_api_pb2.StopWorkerResponse()
+
+    def watch(self, job: Callable[[], None]) -> None:
+        """Run a job; raise when a worker process dies under it, which the engine would wait out.
+
+        Raises:
+            EngineError: a worker process died.
+        """
+        failure: list[BaseException] = []
+
+        def target() -> None:
+            try:
+                job()
+            except BaseException as error:  # raised below: a thread only prints its own
+                failure.append(error)
+
+        thread = threading.Thread(target=target, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
+            self._require_processes()
+        if failure:
+            # An engine may tell of a lost worker before it is seen here to be gone.
+            self._require_processes()
+            raise failure[0]
+
+    def _require_processes(self) -> None:
+        for process in self._processes:
+            if process.poll() is not None:
+                raise EngineError(
+                    f"worker process {process.pid} ended with status {process.returncode} "
+                    "(-9 is usually the system running out of memory). Finished parts are "
+                    "kept: run the same command again, with fewer --workers if memory is short."
+                )
+
+    def close(self) -> None:
+        """Stop answering the engine; the processes end with whoever started them."""
+        self._server.stop(grace=None)
