@@ -68,7 +68,7 @@ def _score(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPa
     rules = plan.recipe.filters.clip
     assert rules is not None
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def build(pipeline: beam.Pipeline) -> beam.PCollection[int]:
         scores = (
             pipeline
             | "Parts" >> beam.Create(engine.share(parts, lambda p: p.size))
@@ -81,7 +81,7 @@ def _score(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPa
         )
         seeds: list[Scored] = [(p.number, None) for p in parts]
         every_part = pipeline | "Every part" >> beam.Create(seeds).with_output_types(Scored)
-        (
+        return (
             (scores, every_part)
             | "All" >> beam.Flatten()
             | "By part" >> beam.GroupByKey()

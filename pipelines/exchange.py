@@ -23,8 +23,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.engine import Engine, WorkList
-from pipelines.failures import explained_to_user
 from pipelines.run_directory import RunDirectory
+from pipelines.tasks import working_on
 
 CHUNK_ROWS = 1 << 16
 """Rows that are read, and mostly worked on, at a time."""
@@ -182,7 +182,7 @@ class _DoTasks(beam.DoFn):
 
     def process(self, tasks: WorkList[Task]) -> Iterator[str]:
         for task in tasks:
-            with explained_to_user(f"step {self._step}, task {task.name}"):
+            with working_on(f"step {self._step}, task {task.name}"):
                 self._make(self._job, task)
             yield task.name
 
@@ -203,8 +203,8 @@ def run_step(
         return
     lists = engine.share(missing, lambda task: task.cost)
 
-    def build(pipeline: beam.Pipeline) -> None:
-        _ = (
+    def build(pipeline: beam.Pipeline) -> beam.PCollection[str]:
+        return (
             pipeline
             | "Tasks" >> beam.Create(lists)
             | f"Do {exchange.step}" >> beam.ParDo(_DoTasks(exchange.step, job, make))

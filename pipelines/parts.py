@@ -9,10 +9,10 @@ from typing import Any
 import apache_beam as beam
 
 from pipelines.engine import Engine, WorkList
-from pipelines.failures import explained_to_user
 from pipelines.part import PartWriter, done_parts, marker_path
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
+from pipelines.tasks import working_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class MakeParts(beam.DoFn):
 
     def process(self, tasks: WorkList[PartTask]) -> Iterator[str]:
         for task in tasks:
-            with explained_to_user(f"stage {self._stage}, part {task.name}"):
+            with working_on(f"stage {self._stage}, part {task.name}"):
                 if not self._run.exists(marker_path(self._stage, task.name)):
                     with PartWriter(self._run, self._stage, task.name) as part:
                         self._make(self._plan, part, task.payload)
@@ -62,8 +62,8 @@ def run_parts(
         return
     lists = engine.share(missing, lambda task: task.cost)
 
-    def build(pipeline: beam.Pipeline) -> None:
-        (
+    def build(pipeline: beam.Pipeline) -> beam.PCollection[str]:
+        return (
             pipeline
             | "Tasks" >> beam.Create(lists)
             | f"Make {stage}" >> beam.ParDo(MakeParts(run, plan, stage, make))

@@ -1,4 +1,4 @@
-"""Failures that are the world's and not the program's, on their way from a worker to the user.
+"""What surrounds every task in a worker: its turn, and its failures in words.
 
 An engine hands on what a worker raised as text alone. What a user can mend (a full disk, a
 directory that can't be written, an object store that does not answer, a missing model) is raised as
@@ -8,12 +8,14 @@ directory that can't be written, an object store that does not answer, a missing
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.errors import CurateError
 
 _RAISED = re.compile(r"WorkError: (.*?)(?: \[while running|\n|$)")
+_TURN = threading.Lock()
 
 
 class WorkError(CurateError):
@@ -21,17 +23,21 @@ class WorkError(CurateError):
 
 
 @contextmanager
-def explained_to_user(what: str) -> Iterator[None]:
-    """Raise what goes wrong outside the program as a `WorkError` that says at what it happened.
+def working_on(what: str) -> Iterator[None]:
+    """Do one task, alone in this process.
+
+    Engines may give a process several bundles at once, each in a thread. Tasks would share its
+    decoder, its connections and its memory and gain nothing, for Python runs one of them anyway.
 
     Raises:
         WorkError: the operating system, an object store or a check of ours refused.
     """
-    try:
-        yield
-    except (OSError, CurateError) as error:
-        told = " ".join(str(error).split())
-        raise WorkError(f"{what}: {told or type(error).__name__}") from error
+    with _TURN:
+        try:
+            yield
+        except (OSError, CurateError) as error:
+            told = " ".join(str(error).split())
+            raise WorkError(f"{what}: {told or type(error).__name__}") from error
 
 
 def work_error_in(text: str) -> WorkError | None:
