@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-engines lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -18,6 +18,10 @@ demo: $(VENV)/.installed-train
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well.
+test-engines: $(VENV)/.installed-dev .engines/.installed
+	CURATE_ENGINES=.engines $(BIN)/python -m pytest tests/engines
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -71,10 +75,11 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --extra train --extra jax --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
+	$(UV) pip compile --group engines $(LOCK_OPTIONS) --upgrade -o lock/engines.txt
 	$(UV) pip compile --group img2dataset $(LOCK_OPTIONS) --upgrade -o lock/img2dataset.txt
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-datatrove .venv-img2dataset demo-out
+	rm -rf $(VENV) .venv-bench .venv-datatrove .venv-img2dataset .engines demo-out
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "curate needs Python 3.11 to 3.13 (got %s): make PYTHON=python3.12" % sys.version.split()[0])'
@@ -95,6 +100,10 @@ $(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(U
 .venv-img2dataset/.installed: lock/img2dataset.txt | $(UV)
 	$(PYTHON) -m venv .venv-img2dataset
 	VIRTUAL_ENV=.venv-img2dataset $(UV) pip install --quiet --require-hashes -r lock/img2dataset.txt
+	touch $@
+
+.engines/.installed: lock/engines.txt tests/engines/install.sh tests/engines/pom.xml | $(UV)
+	tests/engines/install.sh .engines
 	touch $@
 
 .venv-datatrove/.installed: lock/datatrove.txt | $(UV)

@@ -94,6 +94,7 @@ def build_shards(
 
     Raises:
         CurateError: a package that the recipe needs is missing, or a model.
+        UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
         InputError: a source's inputs can't be listed.
         EngineError: a worker process died.
@@ -103,6 +104,7 @@ def build_shards(
     if recipe.filters.text.perplexity is not None:
         require_kenlm()
     run = RunDirectory(out)
+    run.require_place()
     plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
     with _only_one(run):
         run.sweep()

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
+from pipelines.part import done_parts, read_markers
 from pipelines.run_directory import RunDirectory
 from schemas.ledger import Tally
 
@@ -73,10 +74,10 @@ class ProgressWatch:
             thread.join()
 
     def _read(self, stage: str, seen: _Seen) -> None:
-        for path in self._run.list(f"stages/{stage}", suffix=".json"):
-            if path not in seen.names and not path.endswith("/_SUCCESS.json"):
-                seen.tally.add(Tally.from_json(self._run.read_json(path)["tally"]))
-                seen.names.add(path)
+        new = done_parts(self._run, stage) - seen.names
+        for marker in read_markers(self._run, stage, new).values():
+            seen.tally.add(Tally.from_json(marker["tally"]))
+        seen.names |= new
 
     def _poll(self) -> float:
         return _POLL_SECONDS if self._run.is_local else _REMOTE_POLL_SECONDS

@@ -43,7 +43,7 @@ from pipelines.worker_processes import names_environment
 from schemas.errors import UsageError
 
 _JAVA_VERSIONS = {"flink": (11, 21), "spark": (11, 17)}
-_OPENED = (
+OPENED = (
     "java.io java.lang java.lang.invoke java.lang.reflect java.net java.nio java.time java.util "
     "java.util.concurrent java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs "
     "sun.security.action sun.util.calendar"
@@ -105,7 +105,7 @@ def _java_command(
 ) -> list[str]:
     settings = options.view_as(JobServerOptions)
     _require_java(settings.job_server_java_launcher, runner)
-    opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENED]
+    opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
     settings.job_server_jvm_properties = [*opened, *settings.job_server_jvm_properties]
     server: FlinkJarJobServer | SparkJarJobServer
     if runner == "flink":
@@ -125,6 +125,8 @@ def _java_command(
             _require_cluster(spark.spark_master_url, "--spark_master_url", 7077, given)
         jar, option = spark.spark_job_server_jar, "--spark_job_server_jar"
         _require_file(jar, option)
+        # One context for all pipelines of the command: an application of Spark's, started once.
+        settings.job_server_jvm_properties.append("-Dbeam.spark.test.reuseSparkContext=true")
         server = SparkJarJobServer(options)
     if not jar or urlsplit(jar).scheme:
         cache = settings.jar_cache_dir or "~/.apache_beam/cache/jars"

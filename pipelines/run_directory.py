@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,13 +15,18 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from schemas.errors import UsageError, outside_errors
+
+_ANSWER_SECONDS = 8.0
+
 
 class RunDirectory:
     """Paths below one root, written so that no reader ever sees half a file."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._filesystem, self._base = fsspec.core.url_to_fs(root)
+        # Other processes write here, too: what was listed a moment ago may have grown since.
+        self._filesystem, self._base = fsspec.core.url_to_fs(root, use_listings_cache=False)
         self._local = isinstance(self._filesystem, LocalFileSystem)
 
     def __reduce__(self) -> tuple[type[RunDirectory], tuple[str]]:
@@ -29,6 +35,38 @@ class RunDirectory:
     @property
     def is_local(self) -> bool:
         return self._local
+
+    def require_place(self) -> None:
+        """Find out in seconds whether there is a bucket to write to; any disk has room to try.
+
+        Raises:
+            UsageError: there is none of the name, or the store does not answer.
+        """
+        if self._local:
+            return
+        bucket = self._base.split("/")[0]
+        told: list[BaseException | bool] = []
+
+        def ask() -> None:
+            try:
+                told.append(bool(self._filesystem.exists(bucket)))
+            except outside_errors() as error:
+                told.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(_ANSWER_SECONDS)
+        problem = told[0] if told else f"no answer in {_ANSWER_SECONDS:.0f} s"
+        if problem is False:
+            raise UsageError(
+                f"{self.root}: there is no bucket {bucket!r}, or it is not for you to see. "
+                "Create it, or check its name and the credentials."
+            )
+        if problem is not True:
+            raise UsageError(
+                f"{self.root}: its object store can't be asked: {problem}. Check the network, the "
+                "endpoint and the credentials."
+            )
 
     def path(self, *parts: str) -> str:
         return "/".join((self._base, *parts))
@@ -84,20 +122,19 @@ class RunDirectory:
         finished upload. When the block raises, nothing appears.
         """
         target = self.path(*parts)
-        if self._local:
-            folder, name = os.path.split(target)
-            os.makedirs(folder, exist_ok=True)
-            temporary = Path(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-        else:
-            temporary = Path(tempfile.mkdtemp(prefix="curate-"), parts[-1].rsplit("/", 1)[-1])
+        folder, name = os.path.split(target)
+        if not self._local:
+            with tempfile.TemporaryDirectory(prefix="curate-") as scratch:
+                yield Path(scratch, name)
+                self._filesystem.put_file(str(Path(scratch, name)), target)
+            return
+        os.makedirs(folder, exist_ok=True)
+        temporary = Path(folder, f".{name}.{uuid.uuid4().hex}.tmp")
         try:
             yield temporary
-            if self._local:
-                with temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
-                os.replace(temporary, target)
-            else:
-                self._filesystem.put_file(str(temporary), target)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schemas.errors import CurateError
+from schemas.errors import CurateError, outside_errors
 
 _RAISED = re.compile(r"WorkError: (.*?)(?: \[while running|\n|$)")
 _TURN = threading.Lock()
@@ -35,7 +35,7 @@ def working_on(what: str) -> Iterator[None]:
     with _TURN:
         try:
             yield
-        except (OSError, CurateError) as error:
+        except (*outside_errors(), CurateError) as error:
             told = " ".join(str(error).split())
             raise WorkError(f"{what}: {told or type(error).__name__}") from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from schemas.errors import CurateError, UsageError
+from schemas.errors import CurateError, UsageError, outside_errors
 from schemas.recipe import Recipe
 from schemas.recipe_file import RecipeError, load_recipe
 
@@ -36,7 +36,7 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except CurateError as error:
             fail(str(error), error.exit_code)
-        except OSError as error:
+        except outside_errors() as error:
             fail(
                 f"{error}. Finished parts are kept: mend the cause and run the same command again."
             )

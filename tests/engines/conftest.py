@@ -1,0 +1,163 @@
+"""The engines as pytest sees them: a runner, its options, and what has to be started for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+
+from tests.engines.clusters import Engines, flink_cluster, spark_cluster, stock_worker_pool
+
+FOLDER = os.environ.get("CURATE_ENGINES")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = "needs Spark, Flink and Prism: run `make test-engines`"
+    for item in items:
+        if FOLDER is None and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run goes: arguments of `build-shards` before and after the `--`."""
+
+    runner: str
+    workers: int = 2
+    beam_options: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        beam = ["--", *self.beam_options] if self.beam_options else []
+        return ["--runner", self.runner, "--workers", str(self.workers), *beam]
+
+
+class Started:
+    """Clusters, each started when it is first asked for and kept for the session."""
+
+    def __init__(self, engines: Engines, folder: Path, stack: ExitStack) -> None:
+        self.engines = engines
+        self._folder = folder
+        self._stack = stack
+        self._addresses: dict[str, str] = {}
+        self.told: list[tuple[str, str, float, str]] = []
+        """Of every run: input, engine, seconds, sum of the shards' sums."""
+
+    def tell(self, what: str, where: str, seconds: float, digest: str) -> None:
+        self.told.append((what, where, seconds, digest))
+
+    def versions(self) -> str:
+        spark = self.engines.distribution("pyspark") / "version.py"
+        flink = self.engines.distribution("pyflink") / "version.py"
+        found = [
+            re.search(r"__version__[^=]*= ['\"]([^'\"]+)", path.read_text())
+            for path in (spark, flink)
+        ]
+        beam_of_jars = re.search(
+            r"<beam.version>([^<]+)", Path(__file__).with_name("pom.xml").read_text()
+        )
+        assert found[0] is not None
+        assert found[1] is not None
+        assert beam_of_jars is not None
+        java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True)
+        return (
+            f"Beam {beam.__version__} (Python), {beam_of_jars[1]} (job servers); "
+            f"Spark {found[0][1]}, Flink {found[1][1]}, Prism {beam.__version__}; "
+            f"{java.stderr.splitlines()[0]}; Python {platform.python_version()}"
+        )
+
+    def _once(self, name: str, start: Callable[[], object]) -> str:
+        if name not in self._addresses:
+            self._addresses[name] = str(self._stack.enter_context(start()))  # type: ignore[arg-type]
+        return self._addresses[name]
+
+    def flink(self) -> tuple[str, ...]:
+        master = self._once("flink", lambda: flink_cluster(self.engines, self._folder / "flink"))
+        return (f"--flink_master={master}", f"--flink_job_server_jar={self.engines.flink_jar}")
+
+    def spark(self) -> tuple[str, ...]:
+        master = self._once("spark", lambda: spark_cluster(self.engines, self._folder / "spark"))
+        return (f"--spark_master_url={master}", f"--spark_job_server_jar={self.engines.spark_jar}")
+
+    def environment(self, kind: str) -> tuple[str, ...]:
+        """The options for workers of a kind, other than the pool that `curate` starts."""
+        if kind == "loopback":
+            return ("--environment_type=LOOPBACK",)
+        if kind == "external":
+            address = self._once("pool", lambda: stock_worker_pool(self._folder / "pool"))
+            return ("--environment_type=EXTERNAL", f"--environment_config={address}")
+        assert kind == "process"
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        started = {
+            "command": str(self.engines.boot),
+            "env": {"PATH": path, "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1"},
+        }
+        return ("--environment_type=PROCESS", f"--environment_config={json.dumps(started)}")
+
+    def place(self, name: str) -> Place:
+        """A place by name: `direct-1`, `prism`, `flink`, `spark-cluster-process`."""
+        engine, *more = name.split("-")
+        if engine == "direct":
+            return Place("direct", int(more[0]))
+        if engine == "prism":
+            options: tuple[str, ...] = (f"--prism_location={self.engines.prism}",)
+        elif "cluster" in more:
+            options = self.flink() if engine == "flink" else self.spark()
+        elif engine == "flink":
+            options = (f"--flink_job_server_jar={self.engines.flink_jar}",)
+        else:
+            options = (f"--spark_job_server_jar={self.engines.spark_jar}",)
+        if more and more[-1] != "cluster":
+            options += self.environment(more[-1])
+        return Place(engine, beam_options=options)
+
+
+_STARTED: list[Started] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for started in _STARTED:
+        terminalreporter.section("engines")
+        terminalreporter.line(started.versions())
+        for what, where, seconds, digest in started.told:
+            terminalreporter.line(f"{what:<10} {where:<24} {seconds:5.0f} s  {digest[:16]}")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    assert FOLDER is not None
+    with ExitStack() as stack:
+        started = Started(
+            Engines(Path(FOLDER).absolute()), tmp_path_factory.mktemp("clusters"), stack
+        )
+        _STARTED.append(started)
+        yield started
+
+
+def curate(*arguments: object) -> list[str]:
+    """The command line of `curate` in a process of its own."""
+    return [sys.executable, "-m", "curate.cli", *map(str, arguments)]
+
+
+def run_curate(*arguments: object, code: int = 0) -> str:
+    """Run `curate` to its end; what it printed."""
+    done = subprocess.run(curate(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def shard_sums(out: Path) -> dict[str, str]:
+    """SHA-256 of every file of the shards and of the tokenizer, by path."""
+    files = sorted(p for p in (out / "shards").rglob("*") if p.is_file())
+    assert any(p.suffix == ".arrow" for p in files)
+    return {str(p.relative_to(out)): sha256(p.read_bytes()).hexdigest() for p in files}

@@ -1,0 +1,135 @@
+"""The same recipe and the same command on every engine: the same bytes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import yaml
+
+from curate.commands.common import find_recipe
+from curate.demo.crawl import crawl
+from curate.demo.server import serve
+from curate.demo.site import build_site
+from schemas.recipe_file import recipe_to_yaml
+from tests.conftest import ENGLISH, SHARED_DATA, html_page, needs_shared_data, write_warc
+from tests.engines.conftest import Started, run_curate, shard_sums
+
+ENGINES = ("direct-2", "prism", "flink", "spark", "flink-cluster", "spark-cluster")
+ENVIRONMENTS = tuple(
+    f"{engine}-cluster-{kind}"
+    for engine in ("flink", "spark")
+    for kind in ("loopback", "process", "external")
+)
+Input = tuple[str, ...]
+"""Arguments of `build-shards` that say what to build, from what."""
+
+
+@pytest.fixture(scope="module")
+def demo_input(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Input]:
+    """The recipe of `curate demo` over its small web, which is served meanwhile."""
+    folder = tmp_path_factory.mktemp("demo")
+    with serve(build_site()) as address:
+        crawl(address, folder / "demo.warc.gz")
+        recipe = find_recipe("demo")
+        fetch = recipe.images.fetch.model_copy(update={"allow_hosts": (address,)})
+        images = recipe.images.model_copy(update={"fetch": fetch})
+        path = folder / "demo.yaml"
+        path.write_text(recipe_to_yaml(recipe.model_copy(update={"images": images})))
+        yield str(path), "--input", f"{folder}/demo.warc.gz"
+
+
+@pytest.fixture(scope="module")
+def prose_input(tmp_path_factory: pytest.TempPathFactory) -> Input:
+    """Text alone, from two archives."""
+    folder = tmp_path_factory.mktemp("prose")
+    for number in range(2):
+        pages = [
+            html_page(f"http://site.test/{number}/{i}.html", f"<p>{line}</p>" * (3 + i))
+            for i, line in enumerate(ENGLISH)
+        ]
+        write_warc(folder / f"{number}.warc.gz", pages)
+    recipe = {
+        "name": "prose",
+        "sources": {"prose": {"format": "text"}},
+        "tokenization": {"vocabulary": 100, "block": 128, "shard_documents": 4},
+    }
+    path = folder / "prose.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return str(path), "--input", f"{folder}/*.warc.gz"
+
+
+@pytest.fixture(scope="module")
+def real_input() -> Input:
+    return "kosmos1", "--input", f"{SHARED_DATA}/warc/*.warc.gz", "--offline"
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[Input, dict[str, str]]:
+    """Sums of the shards of each input, as `direct` with one worker makes them."""
+    return {}
+
+
+def _built(engines: Started, what: Input, where: str, out: Path) -> dict[str, str]:
+    place = engines.place(where)
+    started = time.monotonic()
+    run_curate("build-shards", *what, "--out", out, *place.arguments())
+    sums = shard_sums(out)
+    assert json.loads((out / "run.json").read_text())["runner"] == place.runner
+    engines.tell(
+        what[0].rsplit("/", 1)[-1].removesuffix(".yaml"),
+        where,
+        time.monotonic() - started,
+        sha256(json.dumps(sums).encode()).hexdigest(),
+    )
+    return sums
+
+
+def _check(
+    engines: Started,
+    expected: dict[Input, dict[str, str]],
+    what: Input,
+    where: str,
+    folder: Path,
+) -> None:
+    if what not in expected:
+        expected[what] = _built(engines, what, "direct-1", folder / "direct-1")
+    assert _built(engines, what, where, folder / where) == expected[what]
+
+
+@pytest.mark.parametrize("where", ENVIRONMENTS)
+def test_other_ways_to_start_workers(
+    engines: Started,
+    expected: dict[Input, dict[str, str]],
+    prose_input: Input,
+    where: str,
+    tmp_path: Path,
+) -> None:
+    _check(engines, expected, prose_input, where, tmp_path)
+
+
+@pytest.mark.parametrize("where", ENGINES)
+def test_the_demo(
+    engines: Started,
+    expected: dict[Input, dict[str, str]],
+    demo_input: Input,
+    where: str,
+    tmp_path: Path,
+) -> None:
+    _check(engines, expected, demo_input, where, tmp_path)
+
+
+@needs_shared_data
+@pytest.mark.parametrize("where", ENGINES)
+def test_real_archives(
+    engines: Started,
+    expected: dict[Input, dict[str, str]],
+    real_input: Input,
+    where: str,
+    tmp_path: Path,
+) -> None:
+    _check(engines, expected, real_input, where, tmp_path)
