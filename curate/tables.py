@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.text import Text
 
 from curate.inspection import View, terminal_image
 from curate.recipe_plan import RecipePlan
+
+if TYPE_CHECKING:
+    from curate.dry_run import StageGraph
 
 _RULES_SHOWN = 15
 
@@ -110,6 +113,21 @@ def print_view(view: View, console: Console | None = None) -> None:
         span = f"tokens {document['start']} to {document['end']}"
         origin = f"{document['warc_file']} at byte {document['offset']}"
         console.print(Text(f"  {document['id']} {document['url']} ({origin}, {span})", style="dim"))
+
+
+def print_graphs(
+    graphs: list[StageGraph], later: list[str], console: Console | None = None
+) -> None:
+    """The job graphs of a dry run."""
+    console = console or Console()
+    table = _table("stage", "steps", "hints", "parts", "proto bytes", numbers=2)
+    for graph in graphs:
+        steps, hints = " > ".join(graph.steps), " ".join(graph.hints)
+        table.add_row(graph.stage, steps, hints, f"{graph.parts:,}", f"{graph.proto_bytes:,}")
+    console.print(table)
+    for image in sorted({graph.image for graph in graphs if graph.image}):
+        console.print(f"workers: {image}")
+    console.print(f"planned when the stage before each is done: {', '.join(later)}")
 
 
 def _table(*headings: str, numbers: int) -> Table:

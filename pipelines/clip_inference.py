@@ -20,7 +20,7 @@ from apache_beam.ml.inference.base import RunInference as BeamInference
 
 from filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from media.clip import ClipModel, ClipScores, load_clip
-from pipelines.engine import Engine, WorkList
+from pipelines.engine import Build, Engine, WorkList
 from pipelines.image_plan import bucket_name
 from pipelines.image_routes import make_groups
 from pipelines.image_scores import STAGE, VERDICT_SCHEMA
@@ -61,10 +61,14 @@ def score_images(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[I
     markers = read_markers(run, DECONTAMINATION, [p.name for p in parts])
     groups = make_groups(markers[p.name]["images_wanted"] for p in parts)
     for group in range(len(groups)):
-        _score(engine, run, plan, [parts[number] for number in groups.members(group)])
+        members = [parts[number] for number in groups.members(group)]
+        engine.run(scores_pipeline(engine, run, plan, members))
 
 
-def _score(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPart]) -> None:
+def scores_pipeline(
+    engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPart]
+) -> Build:
+    """The pipeline that scores the images of some parts."""
     rules = plan.recipe.filters.clip
     assert rules is not None
 
@@ -88,7 +92,7 @@ def _score(engine: Engine, run: RunDirectory, plan: RunPlan, parts: list[InputPa
             | "Write scores" >> beam.ParDo(WriteScores(run, plan))
         )
 
-    engine.run(build)
+    return build
 
 
 class ReadImages(beam.DoFn):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from schemas.errors import UsageError
 
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_FOLDER = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9](/.*)?")
+_PROJECT = re.compile(r"([a-z0-9-.]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _MACHINE_TYPE = re.compile(r"(custom|[a-z]\d[a-z]?)-[a-z0-9-]+")
 
 
@@ -41,8 +43,12 @@ def check_options(given: Sequence[str]) -> None:
             problems.append(f"--{name} is missing ({what})")
     for name in ("temp_location", "staging_location"):
         value = getattr(cloud, name)
-        if value and not value.startswith("gs://"):
-            problems.append(f"--{name} must be a gs:// folder (got {value})")
+        if value and not _FOLDER.fullmatch(value):
+            problems.append(f"--{name} must be a folder like gs://bucket/folder (got {value})")
+    if cloud.project and not _PROJECT.fullmatch(cloud.project):
+        problems.append(
+            f"--project must be a project's id, like my-project-123 (got {cloud.project})"
+        )
     if cloud.job_name and not _JOB_NAME.fullmatch(cloud.job_name):
         problems.append(
             f"--job_name must be letters a-z, digits and '-', a letter first (got {cloud.job_name})"

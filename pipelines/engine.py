@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner
@@ -47,6 +48,9 @@ logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").set
 logging.getLogger("apache_beam.runners.portability.portable_runner").setLevel(logging.CRITICAL)
 
 RUNNERS = ("direct", *PORTABLE_RUNNERS, "dataflow")
+
+Build = Callable[[beam.Pipeline], beam.PCollection[Any]]
+"""Adds the steps to a pipeline, and returns what the last of them puts out."""
 
 T = TypeVar("T")
 
@@ -137,11 +141,8 @@ class Engine:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def run(self, build: Callable[[beam.Pipeline], beam.PCollection[Any]]) -> PipelineResult:
+    def run(self, build: Build) -> PipelineResult:
         """Build a pipeline and run it to its end.
-
-        Args:
-            build: adds the steps to a pipeline, and returns what the last of them puts out.
 
         Raises:
             EngineError: a worker process died, or the engine gave up.
@@ -172,6 +173,28 @@ class Engine:
             ) from error
         return results[0]
 
+    def graph(self, build: Build) -> beam_runner_api_pb2.Pipeline:
+        """The job graph of a pipeline, checked by its runner and not submitted.
+
+        Dataflow's runner checks without credentials. The engine need not be entered.
+        """
+        if self.runner == "dataflow":
+            dataflow.check_options(self._beam_options)
+            options = self.options("--dry_run=True", "--no_auth")
+            runner = self._runner()
+            with beam.Pipeline(runner=runner, options=options) as pipeline:
+                build(pipeline)
+            return runner.proto_pipeline
+        pipeline = beam.Pipeline(options=self.options())
+        build(pipeline)
+        return pipeline.to_runner_api()
+
+    def submit(self, build: Build) -> None:
+        """Submit a pipeline and leave it: for launchers of templates, which must not wait."""
+        pipeline = beam.Pipeline(runner=self._runner(), options=self.options())
+        build(pipeline)
+        pipeline.run()
+
     def _runner(self) -> PipelineRunner:
         if self.runner == "dataflow":
             from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
@@ -183,7 +206,7 @@ class Engine:
             return FnApiRunner()
         return FnApiRunner(default_environment=environments.ExternalEnvironment(self._pool.address))
 
-    def options(self) -> PipelineOptions:
+    def options(self, *more: str) -> PipelineOptions:
         """Beam's options for a pipeline; what the user gave goes before what the engine chooses."""
         chosen: list[str] = []
         if self.runner == "direct" and self._pool is not None:
@@ -196,8 +219,8 @@ class Engine:
                 chosen += ["--environment_type=EXTERNAL"]
                 chosen += [f"--environment_config={self._pool.address}"]
         elif self.runner == "dataflow":
-            chosen = ["--sdk_location=container"]
-        return PipelineOptions([*chosen, *self._beam_options])
+            chosen = ["--runner=DataflowRunner", "--sdk_location=container"]
+        return PipelineOptions([*chosen, *self._beam_options, *more])
 
     def _translated(self, error: RuntimeError) -> Exception:
         """The error to raise for one of Beam's: in words where no trace helps."""

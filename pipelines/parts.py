@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 
-from pipelines.engine import Engine, WorkList
+from pipelines.engine import Build, Engine, WorkList
 from pipelines.part import PartWriter, done_parts, marker_path
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -58,9 +58,20 @@ def run_parts(
     """Make every part of a stage that is not made yet."""
     done = done_parts(run, stage)
     missing = [t for t in tasks if t.name not in done]
-    if not missing:
-        return
-    lists = engine.share(missing, lambda task: task.cost)
+    if missing:
+        engine.run(parts_pipeline(engine, run, plan, stage, missing, make))
+
+
+def parts_pipeline(
+    engine: Engine,
+    run: RunDirectory,
+    plan: RunPlan,
+    stage: str,
+    tasks: Sequence[PartTask],
+    make: MakePart,
+) -> Build:
+    """The pipeline that makes some parts."""
+    lists = engine.share(tasks, lambda task: task.cost)
 
     def build(pipeline: beam.Pipeline) -> beam.PCollection[str]:
         return (
@@ -69,4 +80,4 @@ def run_parts(
             | f"Make {stage}" >> beam.ParDo(MakeParts(run, plan, stage, make))
         )
 
-    engine.run(build)
+    return build

@@ -9,10 +9,12 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 import fsspec
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from schemas.errors import UsageError, outside_errors
@@ -25,16 +27,30 @@ class RunDirectory:
 
     def __init__(self, root: str) -> None:
         self.root = root
+
+    @cached_property
+    def _place(self) -> tuple[AbstractFileSystem, str]:
+        """File system and path, looked up when they are first needed."""
         # Other processes write here, too: what was listed a moment ago may have grown since.
-        self._filesystem, self._base = fsspec.core.url_to_fs(root, use_listings_cache=False)
-        self._local = isinstance(self._filesystem, LocalFileSystem)
+        found: tuple[AbstractFileSystem, str] = fsspec.core.url_to_fs(
+            self.root, use_listings_cache=False
+        )
+        return found
+
+    @property
+    def _filesystem(self) -> AbstractFileSystem:
+        return self._place[0]
+
+    @property
+    def _base(self) -> str:
+        return self._place[1]
 
     def __reduce__(self) -> tuple[type[RunDirectory], tuple[str]]:
         return RunDirectory, (self.root,)
 
     @property
     def is_local(self) -> bool:
-        return self._local
+        return isinstance(self._filesystem, LocalFileSystem)
 
     def require_place(self) -> None:
         """Find out in seconds whether there is a bucket to write to; any disk has room to try.
@@ -42,7 +58,7 @@ class RunDirectory:
         Raises:
             UsageError: there is none of the name, or the store does not answer.
         """
-        if self._local:
+        if self.is_local:
             return
         bucket = self._base.split("/")[0]
         told: list[BaseException | bool] = []
@@ -102,7 +118,7 @@ class RunDirectory:
     def read_many(self, paths: Iterable[str]) -> list[bytes]:
         """Whole small files, in the order given; an object store is asked for many at a time."""
         absolute = [self.path(path) for path in paths]
-        if self._local or not absolute:
+        if self.is_local or not absolute:
             return [Path(path).read_bytes() for path in absolute]
         found = self._filesystem.cat(absolute)
         return [found[path] for path in absolute]
@@ -123,7 +139,7 @@ class RunDirectory:
         """
         target = self.path(*parts)
         folder, name = os.path.split(target)
-        if not self._local:
+        if not self.is_local:
             with tempfile.TemporaryDirectory(prefix="curate-") as scratch:
                 yield Path(scratch, name)
                 self._filesystem.put_file(str(Path(scratch, name)), target)
@@ -145,6 +161,6 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Remove temporary files that a killed run left behind."""
-        if self._local:
+        if self.is_local:
             for name in Path(self._base).rglob(".*.tmp"):
                 name.unlink(missing_ok=True)

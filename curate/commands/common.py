@@ -80,12 +80,14 @@ def open_run(out: str) -> RunDirectory:
     from pipelines.run_directory import RunDirectory
 
     try:
-        return RunDirectory(out)
+        run = RunDirectory(out)
+        run.path()
     except ImportError as error:
         raise UsageError(
             f"{out} needs a package that is not installed: {error}. "
             "The extras `s3` and `gcp` of curate-pretraining bring what s3:// and gs:// need."
         ) from error
+    return run
 
 
 class ManyValues(click.Command):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,12 @@ if TYPE_CHECKING:
     "429, 5xx); nothing that was stored is fetched twice.",
 )
 @click.option(
+    "--dry-run",
+    "is_dry",
+    is_flag=True,
+    help="Build and check the job graphs, print their steps and sizes, and submit nothing.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the statistics as JSON instead of tables."
 )
 @explained
@@ -79,6 +86,7 @@ def build_shards(
     until: str | None,
     offline: bool,
     retry_images: bool,
+    is_dry: bool,
     as_json: bool,
 ) -> None:
     """Turn web archives into training shards, following RECIPE (a name or a .yaml file).
@@ -95,6 +103,26 @@ def build_shards(
     """
 
     chosen = find_recipe(recipe)
+    if is_dry:
+        from curate.build import with_inputs, without_empty_slots
+        from curate.dry_run import dry_run
+        from curate.tables import print_graphs
+
+        chosen, _ = without_empty_slots(with_inputs(chosen, inputs))
+        graphs, later = dry_run(
+            chosen,
+            out,
+            runner=runner,
+            workers=workers,
+            beam_options=beam_options,
+            accelerator=accelerator,
+        )
+        if as_json:
+            told = {"graphs": [asdict(graph) for graph in graphs], "later": later}
+            click.echo(json.dumps(told, indent=1))
+        else:
+            print_graphs(graphs, later)
+        return
     with worker_processes(local_processes(runner, workers, beam_options)) as processes:
         from curate.build import build_shards as build
         from curate.build import with_inputs, without_empty_slots

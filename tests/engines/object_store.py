@@ -1,0 +1,131 @@
+"""An S3 server on 127.0.0.1, and a way to it that can be made to fail."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.engines.clusters import Engines, free_port, running, wait_for
+
+_UNAVAILABLE = (
+    b'<?xml version="1.0"?><Error><Code>ServiceUnavailable</Code>'
+    b"<Message>Please try again.</Message></Error>"
+)
+
+
+@dataclass
+class Store:
+    """The server behind a gateway, and how the gateway behaves."""
+
+    gateway: str
+    """Address for clients."""
+    every: int = 0
+    """Of so many requests one is answered with 503; 0 for none."""
+    allowed: int | None = None
+    """Requests that are let through before all are answered with 503; None for all."""
+    requests: int = 0
+    refused: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refuses(self) -> bool:
+        with self.lock:
+            self.requests += 1
+            if self.allowed is not None:
+                refuse = self.requests > self.allowed
+            else:
+                refuse = bool(self.every) and self.requests % self.every == 0
+            self.refused += refuse
+        return refuse
+
+    def behave(self, *, every: int = 0, allowed: int | None = None) -> None:
+        with self.lock:
+            self.every, self.allowed, self.requests, self.refused = every, allowed, 0, 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What clients of the store need to know."""
+        return {
+            "AWS_ENDPOINT_URL": self.gateway,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+@contextmanager
+def s3_store(engines: Engines, folder: Path) -> Iterator[Store]:
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [str(engines.root / "venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, folder / "moto.log"):
+        wait_for("the S3 server", lambda: _answers(port), folder)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_to(port))
+        store = Store(gateway=f"http://127.0.0.1:{server.server_address[1]}")
+        server.RequestHandlerClass.store = store  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield store
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+def _answers(port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        connection.request("GET", "/moto-api/")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+
+
+def _handler_to(port: int) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        store: Store
+
+        def _pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.store.refuses():
+                self._answer(503, [("Content-Type", "application/xml")], _UNAVAILABLE)
+                return
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            data = answer.read()
+            kept = [
+                (name, value)
+                for name, value in answer.getheaders()
+                if name.lower() not in ("connection", "transfer-encoding", "content-length")
+            ]
+            # The length of what a HEAD does not send.
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            self._answer(answer.status, kept, data, length)
+            connection.close()
+
+        def _answer(
+            self,
+            status: int,
+            headers: list[tuple[str, str]],
+            body: bytes,
+            size: str | None = None,
+        ) -> None:
+            self.send_response_only(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", size or str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests print nothing."""
+
+    for verb in ("GET", "PUT", "POST", "HEAD", "DELETE"):
+        setattr(Handler, f"do_{verb}", Handler._pass_on)
+    return Handler

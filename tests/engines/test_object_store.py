@@ -1,0 +1,163 @@
+"""Inputs and outputs on an object store: no rename, no half file, and a store that has bad days."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import fsspec
+import pytest
+import yaml
+
+from pipelines.part import done_parts, marker_path
+from pipelines.run_directory import RunDirectory
+from tests.conftest import write_warc
+from tests.curate.conftest import crawl
+from tests.engines.conftest import Started, run_curate
+from tests.engines.object_store import Store, s3_store
+
+BUCKET = "crawls"
+
+
+@pytest.fixture(scope="module")
+def store(engines: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("store")
+    with s3_store(engines.engines, folder) as found, pytest.MonkeyPatch.context() as patch:
+        for name, value in found.environment.items():
+            patch.setenv(name, value)
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "stored.yaml"
+    settings = {
+        "name": "stored",
+        "sources": {"web": {"format": "interleaved"}, "prose": {"format": "text"}},
+        "images": {"size": 64, "fetch": {"enabled": False}},
+        "tokenization": {"vocabulary": 300, "block": 256, "image_slots": 16, "shard_documents": 9},
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture(scope="module")
+def inputs(store: Store, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two archives in the store; the glob that names them."""
+    folder = tmp_path_factory.mktemp("crawl")
+    for part in range(2):
+        archive = write_warc(folder / f"crawl-{part}.warc.gz", crawl(part))
+        fsspec.filesystem("s3").put_file(str(archive), f"{BUCKET}/warc/{archive.name}")
+    return f"s3://{BUCKET}/warc/*.warc.gz"
+
+
+@pytest.fixture(scope="module")
+def whole(inputs: str, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The sums of the shards that a disk gets of the same input."""
+    out = tmp_path_factory.mktemp("disk") / "out"
+    run_curate("build-shards", recipe, "--input", inputs, "--out", out)
+    return sums(str(out))
+
+
+def sums(root: str) -> dict[str, str]:
+    run = RunDirectory(root)
+    return {
+        path: sha256(data).hexdigest()
+        for path in run.list("shards")
+        for data in run.read_many([path])
+    }
+
+
+@pytest.mark.parametrize("where", ["direct-1", "direct-2", "flink", "spark"])
+def test_in_and_out(
+    engines: Started, store: Store, inputs: str, recipe: Path, whole: dict[str, str], where: str
+) -> None:
+    out = f"s3://{BUCKET}/run-{where}"
+    place = engines.place(where).arguments()
+    run_curate("build-shards", recipe, "--input", inputs, "--out", out, *place)
+    assert sums(out) == whole
+    assert "documents" in run_curate("stats", out)
+    said = run_curate("build-shards", recipe, "--input", inputs, "--out", out, *place)
+    assert "parts" not in said.split("shards of")[0]
+
+
+def test_some_requests_are_answered_with_503(
+    store: Store, inputs: str, recipe: Path, whole: dict[str, str]
+) -> None:
+    out = f"s3://{BUCKET}/run-flaky"
+    store.behave(every=5)
+    try:
+        run_curate("build-shards", recipe, "--input", inputs, "--out", out, "--workers", 2)
+        assert store.refused > 20
+    finally:
+        store.behave()
+    assert sums(out) == whole
+
+
+@pytest.mark.parametrize("allowed", [60, 250])
+def test_the_store_goes_away(
+    store: Store, inputs: str, recipe: Path, whole: dict[str, str], allowed: int
+) -> None:
+    out = f"s3://{BUCKET}/run-{allowed}"
+    command = ["build-shards", recipe, "--input", inputs, "--out", out, "--workers", 2]
+    store.behave(allowed=allowed)
+    try:
+        said = run_curate(*command, code=1)
+    finally:
+        store.behave()
+    assert "Please try again" in said or "503" in said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    run_curate(*command)
+    assert sums(out) == whole
+
+
+def test_a_missing_bucket_is_told_at_once(
+    store: Store, inputs: str, recipe: Path, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    said = run_curate(
+        "build-shards", recipe, "--input", inputs, "--out", "s3://nowhere/run", code=2
+    )
+    assert "there is no bucket 'nowhere'" in said
+    said = run_curate(
+        "build-shards", recipe, "--input", "s3://nowhere/*.gz", "--out", tmp_path / "o", code=2
+    )
+    assert "no file matches 's3://nowhere/*.gz'" in said
+    assert time.monotonic() - started < 20
+
+
+def test_an_unreachable_store_is_told_in_seconds(
+    inputs: str, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    started = time.monotonic()
+    said = run_curate(
+        "build-shards", recipe, "--input", "none", "--out", f"s3://{BUCKET}/run", code=2
+    )
+    assert "can't be asked" in said
+    assert time.monotonic() - started < 15
+
+
+def test_ten_thousand_parts_are_listed(store: Store) -> None:
+    run = RunDirectory(f"s3://{BUCKET}/many")
+    names = {f"web/part-{number:05d}" for number in range(10_000)}
+    filesystem = fsspec.filesystem("s3")
+    filesystem.pipe({f"{run.path(marker_path('documents', name))}": b"{}" for name in names})
+    started = time.monotonic()
+    assert done_parts(run, "documents") == names
+    assert time.monotonic() - started < 60
+
+
+def test_a_large_file_goes_in_pieces(store: Store) -> None:
+    run = RunDirectory(f"s3://{BUCKET}/large")
+    data = bytes(range(256)) * (240 << 10)
+    store.behave()
+    run.write_bytes(data, "shards/one.arrow")
+    assert store.requests > 2
+    with run.open("shards/one.arrow") as stream:
+        assert sha256(stream.read()).digest() == sha256(data).digest()
+    assert run.size("shards/one.arrow") == len(data)
