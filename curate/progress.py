@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import click
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from pipelines.part import done_parts, read_markers
 from pipelines.run_directory import RunDirectory
+from schemas.errors import outside_errors
 from schemas.ledger import Tally
 
 _POLL_SECONDS = 0.3
@@ -79,6 +80,11 @@ class ProgressWatch:
             seen.tally.add(Tally.from_json(marker["tally"]))
         seen.names |= new
 
+    def _try_read(self, stage: str, seen: _Seen) -> None:
+        """As `_read`; a place that does not answer is the work's to report, not the progress'."""
+        with suppress(*outside_errors()):
+            self._read(stage, seen)
+
     def _poll(self) -> float:
         return _POLL_SECONDS if self._run.is_local else _REMOTE_POLL_SECONDS
 
@@ -92,19 +98,19 @@ class ProgressWatch:
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(stage, total=seen.total)
             while not stop.wait(self._poll()):
-                self._read(stage, seen)
+                self._try_read(stage, seen)
                 progress.update(task, completed=len(seen.names))
-            self._read(stage, seen)
+            self._try_read(stage, seen)
             progress.update(task, completed=len(seen.names))
 
     def _lines(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
         said = time.monotonic()
         while not stop.wait(self._poll()):
             if time.monotonic() - said >= _LINE_SECONDS:
-                self._read(stage, seen)
+                self._try_read(stage, seen)
                 click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
                 said = time.monotonic()
-        self._read(stage, seen)
+        self._try_read(stage, seen)
         click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
 
 

@@ -88,10 +88,10 @@ def test_some_requests_are_answered_with_503(
     store: Store, inputs: str, recipe: Path, whole: dict[str, str]
 ) -> None:
     out = f"s3://{BUCKET}/run-flaky"
-    store.behave(every=5)
+    store.behave(every=30)
     try:
         run_curate("build-shards", recipe, "--input", inputs, "--out", out, "--workers", 2)
-        assert store.refused > 20
+        assert store.refused > 10
     finally:
         store.behave()
     assert sums(out) == whole
@@ -154,7 +154,7 @@ def test_ten_thousand_parts_are_listed(store: Store) -> None:
 
 def test_a_large_file_goes_in_pieces(store: Store) -> None:
     run = RunDirectory(f"s3://{BUCKET}/large")
-    data = bytes(range(256)) * (240 << 10)
+    data = bytes(range(256)) * (440 << 10)
     store.behave()
     run.write_bytes(data, "shards/one.arrow")
     assert store.requests > 2
