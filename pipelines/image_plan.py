@@ -1,18 +1,20 @@
 """Stage `image-plan`: every distinct image URL once, assigned to the part that will resolve it.
 
-    wanted    (key, url)            ┐
-    available (key, file, offset)   ├─by key─▶ (bucket, resolution) ─by bucket─▶ part
-    inline    (key, file)           ┘
+    wanted    (key, url)            ┐          ┌─ in an archive ────────────┐
+    available (key, file, offset)   ├─by key─▶ ┤                            ├─by bucket─▶ part
+    inline    (key, file)           ┘          └─ by HTTP ─by host─▶ bucket ┘
 
 A URL whose bytes lie in an input archive is resolved from there, in the bucket of that archive; any
-other by HTTP, in the bucket of its host, so that one host is asked from one place only. Through
-the exchanges go 16-byte keys with URLs and locators, never content.
+other by HTTP, in the bucket of its host, so that one host is asked from one place. A host with more
+images than a bucket should hold has several, for a few hosts serve most of the web's images.
+Through the exchanges go 16-byte keys with URLs and locators, never content.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -84,6 +86,8 @@ _RESOLUTION_SCHEMA = PLAN_SCHEMA.insert(0, pa.field("bucket", pa.int32()))
 
 _IMAGES_PER_BUCKET, _IMAGES_PER_SMALL_BUCKET = 2_000, 250
 _SHARED_BUCKETS = 16
+_IMAGES_PER_HOST = 10_000
+"""Of one host in one bucket: a host with more is asked from several places."""
 _BUCKETS_PATH = "references/buckets.json"
 
 
@@ -122,6 +126,11 @@ class PlanJob:
         return Exchange(self.run, f"{STAGE}/references", self.ranges.count)
 
     @property
+    def hosts(self) -> Exchange:
+        """Distinct images to be fetched, sent to the ranges of their hosts."""
+        return Exchange(self.run, f"{STAGE}/hosts", self.ranges.count)
+
+    @property
     def resolutions(self) -> Exchange:
         """Distinct images, sent to the groups of buckets."""
         return Exchange(self.run, f"{STAGE}/resolutions", len(self.bucket_groups))
@@ -149,7 +158,9 @@ def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
         bucket_groups=make_groups([-(-wanted // buckets)] * buckets),
     )
     run_step(engine, job.references, job.part_groups.tasks(), job, send_references)
-    run_step(engine, job.resolutions, job.ranges.tasks(), job, assign_range)
+    run_step(engine, job.hosts, job.ranges.tasks(), job, resolve_range)
+    of_hosts = [replace(t, name=f"host-{t.name}") for t in job.ranges.tasks()]
+    run_step(engine, job.resolutions, of_hosts, job, spread_hosts)
     run_step(engine, job.written, job.bucket_groups.tasks(), job, write_plans)
     run.remove(f"exchange/{STAGE}")
 
@@ -184,40 +195,71 @@ def read_references(run: RunDirectory, part: InputPart) -> Iterator[tuple[bytes,
         yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
 
 
-def assign_range(job: PlanJob, task: Task) -> None:
-    """Group the mentions of a range of keys, and send each wanted image to its bucket."""
+def resolve_range(job: PlanJob, task: Task) -> None:
+    """Group the mentions of a range of keys; wanted images go to their archive or their host."""
     mentions: dict[bytes, list[Reference]] = {}
     for key, *reference in job.references.receive_rows(task.payload):
         mentions.setdefault(key, []).append(Reference(*reference))
+    archived: list[tuple[int, tuple[Any, ...]]] = []
+    fetched: list[tuple[int, tuple[Any, ...]]] = []
+    for group in sorted(mentions.items()):
+        found = resolve(group)
+        if found is None:
+            continue
+        part, image = found
+        if part is not None:
+            archived.append((job.bucket_groups.of(part), (part, *image)))
+        else:
+            fetched.append((job.ranges.of(host_key(image.url)), image))
+    with job.hosts.outbox(task.name) as hosts, job.resolutions.outbox(task.name) as buckets:
+        buckets.send_rows(archived, _RESOLUTION_SCHEMA)
+        hosts.send_rows(fetched, PLAN_SCHEMA)
+
+
+def resolve(group: tuple[bytes, Iterable[Reference]]) -> tuple[int | None, Resolution] | None:
+    """Where an image comes from, with the part that holds it, if one does.
+
+    None for an image that no document wants.
+    """
+    key, references = group
+    ordered = sorted(references)
+    wanted = [r for r in ordered if r.kind == WANTED]
+    if not wanted:
+        return None
+    url = wanted[0].url
+    documents = sum(r.documents for r in wanted)
+    held = next((r for r in ordered if r.kind != WANTED), None)
+    if held is not None:
+        return held.part, Resolution(key, url, held.kind, held.offset, held.length, documents)
+    return None, Resolution(key, url, HTTP, 0, 0, documents)
+
+
+def host_key(url: str) -> bytes:
+    """16 bytes of the host that a URL names, in which place it is asked is decided by."""
+    return content_key(urlsplit(url).netloc.lower())
+
+
+def spread_hosts(job: PlanJob, task: Task) -> None:
+    """Give the images of a range of hosts their buckets; two readings, neither held whole."""
+    counts = Counter(host_key(row[1]) for row in job.hosts.receive_rows(task.payload))
+    parts, buckets = len(job.parts), job.bucket_groups.end
     with job.resolutions.outbox(task.name) as outbox:
         outbox.send_rows(
             (
-                (job.bucket_groups.of(bucket), (bucket, *resolution))
-                for group in sorted(mentions.items())
-                for bucket, resolution in assign(group, len(job.parts), job.bucket_groups.end)
+                (job.bucket_groups.of(bucket), (bucket, *row))
+                for row in job.hosts.receive_rows(task.payload)
+                for host in [host_key(row[1])]
+                for bucket in [parts + bucket_of(host, row[0], counts[host], buckets - parts)]
             ),
             _RESOLUTION_SCHEMA,
         )
 
 
-def assign(
-    group: tuple[bytes, Iterable[Reference]], parts: int, buckets: int
-) -> Iterator[tuple[int, Resolution]]:
-    """The bucket and resolution of one key, or nothing for an image that no document wants."""
-    key, references = group
-    ordered = sorted(references)
-    wanted = [r for r in ordered if r.kind == WANTED]
-    if not wanted:
-        return
-    url = wanted[0].url
-    documents = sum(r.documents for r in wanted)
-    held = next((r for r in ordered if r.kind != WANTED), None)
-    if held is not None:
-        yield held.part, Resolution(key, url, held.kind, held.offset, held.length, documents)
-        return
-    host = urlsplit(url).netloc.lower()
-    bucket = parts + int.from_bytes(content_key(host)[:8], "little") % (buckets - parts)
-    yield bucket, Resolution(key, url, HTTP, 0, 0, documents)
+def bucket_of(host: bytes, key: bytes, images: int, buckets: int) -> int:
+    """The bucket of one image of a host, of the `buckets` for images by HTTP."""
+    slices = -(-images // _IMAGES_PER_HOST)
+    piece = int.from_bytes(key[8:], "little") % slices
+    return (int.from_bytes(host[:8], "little") + piece) % buckets
 
 
 def write_plans(job: PlanJob, task: Task) -> None:

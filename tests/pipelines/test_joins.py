@@ -1,19 +1,28 @@
-"""The steps around the shuffles, on Beam's testing utilities."""
+"""The decisions around the exchanges."""
 
 from __future__ import annotations
 
-import apache_beam as beam
+from collections import Counter
+
 import pytest
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing import test_pipeline
-from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.image_plan import ARCHIVED, HTTP, INLINE, WANTED, Reference, Resolution, assign
+from pipelines.image_plan import (
+    ARCHIVED,
+    HTTP,
+    INLINE,
+    WANTED,
+    Reference,
+    Resolution,
+    bucket_of,
+    host_key,
+    resolve,
+)
 from pipelines.image_verdicts import Fate, send_back
 from pipelines.plan import InputPart, RunPlan
 from pipelines.shards import plan_shards
+from schemas.identity import content_key
 from schemas.recipe_file import parse_recipe
 
 KEY = b"k" * 16
@@ -29,52 +38,40 @@ def archived(part: int, offset: int) -> Reference:
     return Reference(ARCHIVED, part, offset, 50, 0, "")
 
 
-def test_every_image_is_assigned_once() -> None:
-    with test_pipeline.TestPipeline(runner=FnApiRunner()) as pipeline:
-        found = (
-            pipeline
-            | beam.Create(
-                [
-                    (KEY, wanted(0)),
-                    (KEY, wanted(1, 2)),
-                    (KEY, archived(1, 900)),
-                    (KEY, archived(1, 40)),
-                    (b"u" * 16, archived(0, 7)),
-                    (b"i" * 16, Reference(INLINE, 2, 0, 0, 0, "")),
-                    (b"i" * 16, wanted(2)),
-                ]
-            )
-            | beam.GroupByKey()
-            | beam.FlatMap(assign, 3, 6)
-        )
-        assert_that(
-            found,
-            equal_to(
-                [
-                    (1, Resolution(KEY, URL, ARCHIVED, 40, 50, 3)),
-                    (2, Resolution(b"i" * 16, URL, INLINE, 0, 0, 1)),
-                ]
-            ),
-        )
+def test_every_image_is_resolved_once() -> None:
+    mentions = {
+        KEY: [wanted(0), wanted(1, 2), archived(1, 900), archived(1, 40)],
+        b"u" * 16: [archived(0, 7)],
+        b"i" * 16: [Reference(INLINE, 2, 0, 0, 0, ""), wanted(2)],
+        b"h" * 16: [wanted(3)],
+    }
+    assert [resolve(group) for group in mentions.items()] == [
+        (1, Resolution(KEY, URL, ARCHIVED, 40, 50, 3)),
+        None,
+        (2, Resolution(b"i" * 16, URL, INLINE, 0, 0, 1)),
+        (None, Resolution(b"h" * 16, URL, HTTP, 0, 0, 1)),
+    ]
 
 
 @given(st.permutations([wanted(0), wanted(2), archived(2, 9), archived(1, 5), archived(2, 1)]))
 def test_the_order_of_mentions_plays_no_part(mentions: list[Reference]) -> None:
-    assert list(assign((KEY, mentions), 3, 6)) == [
-        (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 2)),
-    ]
+    assert resolve((KEY, mentions)) == (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 2))
 
 
 def test_one_host_is_one_bucket() -> None:
-    def bucket(url: str) -> int:
-        reference = Reference(WANTED, 0, 0, 0, 1, url)
-        ((number, resolution),) = assign((KEY, [reference]), 5, 10)
-        assert resolution is not None
-        assert resolution.origin == HTTP
-        return number
+    assert host_key("http://h.test/1") == host_key("https://H.test/x?y")
+    keys = [content_key(str(i)) for i in range(200)]
+    assert len({bucket_of(host_key("http://h.test/"), key, 10_000, 5) for key in keys}) == 1
+    others = {bucket_of(host_key(f"http://{i}.test/"), KEY, 1, 5) for i in range(99)}
+    assert others == set(range(5))
 
-    assert {bucket(f"http://h.test/{i}") for i in range(20)} == {bucket("https://H.test/x")}
-    assert {bucket(f"http://{i}.test/") for i in range(99)} == set(range(5, 10))
+
+def test_a_host_with_many_images_is_several_buckets() -> None:
+    host = host_key("http://h.test/")
+    keys = [content_key(str(i)) for i in range(3_000)]
+    found = Counter(bucket_of(host, key, 95_000, 1_000) for key in keys)
+    assert len(found) == 10
+    assert max(found.values()) < 400
 
 
 def test_fates_go_back_to_every_part_that_wants_the_image() -> None:
