@@ -20,7 +20,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
 # Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well.
-test-engines: $(VENV)/.installed-dev .engines/.installed
+test-engines: $(VENV)/.installed-dev .engines/.installed .venv-gcp/.installed
 	CURATE_ENGINES=.engines $(BIN)/python -m pytest tests/engines
 
 lint: $(VENV)/.installed-dev
@@ -72,14 +72,16 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --all-extras --group dev -o lock/all.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra train -o lock/train.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra gcp -o lock/gcp.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --extra train --extra jax --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
 	$(UV) pip compile --group engines $(LOCK_OPTIONS) --upgrade -o lock/engines.txt
+	$(UV) pip compile --group docker $(LOCK_OPTIONS) --upgrade -o lock/docker.txt
 	$(UV) pip compile --group img2dataset $(LOCK_OPTIONS) --upgrade -o lock/img2dataset.txt
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-datatrove .venv-img2dataset .engines demo-out
+	rm -rf $(VENV) .venv-bench .venv-datatrove .venv-img2dataset .engines .venv-gcp demo-out
 
 $(UV):
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "curate needs Python 3.11 to 3.13 (got %s): make PYTHON=python3.12" % sys.version.split()[0])'
@@ -104,6 +106,11 @@ $(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(U
 
 .engines/.installed: lock/engines.txt tests/engines/install.sh tests/engines/pom.xml | $(UV)
 	tests/engines/install.sh .engines
+	touch $@
+
+.venv-gcp/.installed: lock/gcp.txt pyproject.toml | $(UV)
+	$(PYTHON) -m venv .venv-gcp
+	VIRTUAL_ENV=.venv-gcp $(UV) pip install --quiet --require-hashes -r lock/gcp.txt
 	touch $@
 
 .venv-datatrove/.installed: lock/datatrove.txt | $(UV)

@@ -104,6 +104,8 @@ class Engine:
         self.runner = runner
         self.workers = workers
         self.accelerator = accelerator
+        self.exchanged_bytes = 0
+        """Bytes of the files that steps have sent each other, of all steps so far."""
         self._processes = processes
         self._beam_options = list(beam_options)
         self._stack = ExitStack()

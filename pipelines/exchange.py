@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from apache_beam.metrics import Metrics
 
 from pipelines.engine import Engine, WorkList
 from pipelines.run_directory import RunDirectory
@@ -115,10 +117,11 @@ class Outbox:
 
     exchange: Exchange
     task: str
-    facts: dict[str, Any] = field(default_factory=lambda: {"rows": 0})
+    facts: dict[str, Any] = field(default_factory=lambda: {"rows": 0, "bytes": 0})
     """Small facts for whoever drives the steps."""
     _stack: ExitStack = field(default_factory=ExitStack)
     _writer: Any = None
+    _written: Path = Path()
 
     def __enter__(self) -> Outbox:
         return self
@@ -131,6 +134,8 @@ class Outbox:
     ) -> None:
         if self._writer is not None:
             self._writer.close()
+            self.facts["bytes"] = self._written.stat().st_size
+            Metrics.counter("exchange", "bytes").inc(self.facts["bytes"])
         self._stack.__exit__(kind, error, trace)
         if error is None:
             self.exchange.run.write_json(self.facts, self.exchange.path(self.task, "json"))
@@ -146,7 +151,9 @@ class Outbox:
             path = self._stack.enter_context(
                 self.exchange.run.publish(self.exchange.path(self.task, "arrow"))
             )
-            self._writer = pa.ipc.new_file(str(path), batch.schema)
+            self._written = path
+            options = pa.ipc.IpcWriteOptions(compression=_compression(batch.schema))
+            self._writer = pa.ipc.new_file(str(path), batch.schema, options=options)
         for start, end in pairwise(bounds.tolist()):
             self._writer.write_batch(batch.slice(start, end - start))
         self.facts["rows"] += len(to)
@@ -161,6 +168,11 @@ class Outbox:
                 dict(zip(schema.names, arrays, strict=True)),
                 np.array([receiver for receiver, _ in chunk]),
             )
+
+
+def _compression(schema: pa.Schema) -> str | None:
+    """Addresses shrink to a third; hashes, which most exchanges hold, do not."""
+    return "zstd" if any(pa.types.is_string(field.type) for field in schema) else None
 
 
 def _to_arrow(column: Any) -> pa.Array:
@@ -195,6 +207,13 @@ def run_step(
     `make(job, task)` must fill `exchange.outbox(task.name)`, last if it fills several. A single
     task is small by the way tasks are cut, and is done here, without a pipeline.
     """
+    _do_missing(engine, exchange, tasks, job, make)
+    engine.exchanged_bytes += sum(facts["bytes"] for facts in exchange.facts())
+
+
+def _do_missing(
+    engine: Engine, exchange: Exchange, tasks: Iterable[Task], job: Any, make: Make
+) -> None:
     done = exchange.done()
     missing = [t for t in tasks if t.name not in done]
     if len(missing) <= 1:

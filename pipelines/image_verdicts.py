@@ -9,7 +9,7 @@ A fate names the picture that an image shows: the key of the image that stands f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,6 +57,14 @@ class Fate(NamedTuple):
     height: int
     picture: bytes
     """Key of the image that stands for what this one shows."""
+
+    def to_row(self) -> tuple[Any, ...]:
+        """As it is sent: most images stand for themselves, and need not say so."""
+        return (*self[:-1], None if self.picture == self.key else self.picture)
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Fate:
+        return cls(*row[:-1], row[-1] or row[0])
 
 
 _WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("part", pa.int32())])
@@ -133,7 +141,7 @@ def send_fates(job: VerdictJob, task: Task) -> None:
     with job.fates.outbox(task.name) as outbox:
         for bucket in job.bucket_groups.members(task.payload):
             fates = read_fates(job.run, bucket)
-            outbox.send_rows(((job.ranges.of(f.key), f) for f in fates), VERDICT_SCHEMA)
+            outbox.send_rows(((job.ranges.of(f.key), f.to_row()) for f in fates), VERDICT_SCHEMA)
 
 
 def read_fates(run: RunDirectory, bucket: int) -> Iterator[Fate]:
@@ -164,11 +172,11 @@ def join_range(job: VerdictJob, task: Task) -> None:
     for key, number in job.wanted.receive_rows(task.payload):
         mentions.setdefault(key, []).append(number)
     for row in job.fates.receive_rows(task.payload):
-        mentions.setdefault(row[0], []).append(Fate(*row))
+        mentions.setdefault(row[0], []).append(Fate.from_row(row))
     with job.answers.outbox(task.name) as outbox:
         outbox.send_rows(
             (
-                (job.part_groups.of(number), (number, *fate))
+                (job.part_groups.of(number), (number, *fate.to_row()))
                 for group in sorted(mentions.items(), key=lambda item: item[0])
                 for number, fate in send_back(group)
             ),
@@ -195,7 +203,7 @@ def write_verdicts(job: VerdictJob, task: Task) -> None:
     """Write the verdict parts of a group of parts, each sorted by key."""
     fates: dict[int, list[Fate]] = {}
     for number, *fate in job.answers.receive_rows(task.payload):
-        fates.setdefault(number, []).append(Fate(*fate))
+        fates.setdefault(number, []).append(Fate.from_row(fate))
     with job.written.outbox(task.name):
         for number in job.part_groups.members(task.payload):
             name = job.parts[number].name

@@ -80,6 +80,7 @@ class Stages:
             record: dict[str, Any] = self.run.read_json(success)
             return record
         started = time.monotonic()
+        exchanged = self.engine.exchanged_bytes
         names = stage.part_names(self)
         with watch(stage.name, len(names)) if names else nullcontext():
             stage.make(self)
@@ -102,6 +103,7 @@ class Stages:
             "parts": len(names),
             "seconds": round(time.monotonic() - started, 3),
             "work_seconds": round(work, 3),
+            "exchanged_bytes": self.engine.exchanged_bytes - exchanged,
         }
         self.run.write_json(record, success)
         return record
