@@ -23,7 +23,9 @@ from pathlib import Path
 
 _STEP = re.compile(r"(FROM|ARG|RUN|COPY|WORKDIR|ENV|USER|ENTRYPOINT|CMD)\s+(.*)", re.S)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OUTSIDE = re.compile(r"(?i).*_proxy$|^SSL_CERT_|^PIP_|^GOPROXY$|^GOFLAGS$|^GOSUMDB$")
+_OUTSIDE = re.compile(
+    r"(?i).*_proxy$|^SSL_CERT_|^PIP_(CERT|INDEX_URL|EXTRA_INDEX_URL|DEFAULT_TIMEOUT)$|^GOPROXY$|^GOFLAGS$|^GOSUMDB$"
+)
 """What of this machine's environment a build needs to reach its registries."""
 
 
@@ -67,7 +69,10 @@ def chroot(stage: Stage, command: list[str]) -> list[str]:
     words = [f"{name}={value}" for name, value in {"HOME": "/root", **values}.items()]
     inside = f"cd {shlex.quote(stage.workdir)} && exec {shlex.join(command)}"
     user = ["--userspec", stage.user] if stage.user != "root" else []
-    return ["env", "-i", *words, "chroot", *user, str(stage.root), "/bin/sh", "-c", inside]
+    entered = shlex.join(["chroot", *user, str(stage.root), "/bin/sh", "-c", inside])
+    # A mount space of its own: what is mounted goes with the command.
+    mounted = f"mount -t proc proc {shlex.quote(str(stage.root / 'proc'))} && exec {entered}"
+    return ["env", "-i", *words, "unshare", "--mount", "/bin/sh", "-c", mounted]
 
 
 def copy(
