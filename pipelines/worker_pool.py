@@ -7,7 +7,16 @@ import threading
 from collections.abc import Callable
 
 import grpc
-from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import (
+    beam_fn_api_pb2,
+    beam_fn_api_pb2_grpc,
+    beam_runner_api_pb2,
+)
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
+    ExternalWorkerHandler,
+    WorkerHandler,
+)
 from apache_beam.utils import thread_pool_executor
 
 from pipelines.worker_processes import Process
@@ -19,6 +28,20 @@ _POLL_SECONDS = 0.5
 
 class EngineError(CurateError):
     """The engine, and not the work, failed; the message says what to do."""
+
+
+@WorkerHandler.register_environment(
+    common_urns.environments.EXTERNAL.urn, beam_runner_api_pb2.ExternalPayload
+)
+class LocalWorkerHandler(ExternalWorkerHandler):
+    """The local runner's side of a worker of the pool.
+
+    Beam's names this machine to its workers as other machines would; a laptop without a network and
+    a container without /etc/hosts have a name that nobody can look up.
+    """
+
+    def host_from_worker(self) -> str:
+        return "127.0.0.1"
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
