@@ -67,7 +67,9 @@ def running(
             stdout=stream,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **(environment or {})},
+            # Workers that the process starts leave files where it was started.
+            cwd=log.parent,
+            env={**os.environ, "PYTHONPATH": os.getcwd(), **(environment or {})},
         )
         try:
             yield process
