@@ -16,7 +16,9 @@ from pathlib import Path
 
 import apache_beam as beam
 import pytest
+import yaml
 
+from tests.conftest import ENGLISH, html_page, write_warc
 from tests.engines.clusters import Engines, flink_cluster, spark_cluster, stock_worker_pool
 
 FOLDER = os.environ.get("CURATE_ENGINES")
@@ -142,6 +144,30 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
         )
         _STARTED.append(started)
         yield started
+
+
+Input = tuple[str, ...]
+"""Arguments of `build-shards` that say what to build, from what."""
+
+
+@pytest.fixture(scope="session")
+def prose_input(tmp_path_factory: pytest.TempPathFactory) -> Input:
+    """Text alone, from two archives."""
+    folder = tmp_path_factory.mktemp("prose")
+    for number in range(2):
+        pages = [
+            html_page(f"http://site.test/{number}/{i}.html", f"<p>{line}</p>" * (3 + i))
+            for i, line in enumerate(ENGLISH)
+        ]
+        write_warc(folder / f"{number}.warc.gz", pages)
+    recipe = {
+        "name": "prose",
+        "sources": {"prose": {"format": "text"}},
+        "tokenization": {"vocabulary": 100, "block": 128, "shard_documents": 4},
+    }
+    path = folder / "prose.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return str(path), "--input", f"{folder}/*.warc.gz"
 
 
 def curate(*arguments: object) -> list[str]:

@@ -9,15 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import yaml
 
 from curate.commands.common import find_recipe
 from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
 from schemas.recipe_file import recipe_to_yaml
-from tests.conftest import ENGLISH, SHARED_DATA, html_page, needs_shared_data, write_warc
-from tests.engines.conftest import Started, run_curate, shard_sums
+from tests.conftest import SHARED_DATA, needs_shared_data
+from tests.engines.conftest import Input, Started, run_curate, shard_sums
 
 ENGINES = ("direct-2", "prism", "flink", "spark", "flink-cluster", "spark-cluster")
 ENVIRONMENTS = tuple(
@@ -25,8 +24,6 @@ ENVIRONMENTS = tuple(
     for engine in ("flink", "spark")
     for kind in ("loopback", "process", "external")
 )
-Input = tuple[str, ...]
-"""Arguments of `build-shards` that say what to build, from what."""
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +38,6 @@ def demo_input(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Input]:
         path = folder / "demo.yaml"
         path.write_text(recipe_to_yaml(recipe.model_copy(update={"images": images})))
         yield str(path), "--input", f"{folder}/demo.warc.gz"
-
-
-@pytest.fixture(scope="module")
-def prose_input(tmp_path_factory: pytest.TempPathFactory) -> Input:
-    """Text alone, from two archives."""
-    folder = tmp_path_factory.mktemp("prose")
-    for number in range(2):
-        pages = [
-            html_page(f"http://site.test/{number}/{i}.html", f"<p>{line}</p>" * (3 + i))
-            for i, line in enumerate(ENGLISH)
-        ]
-        write_warc(folder / f"{number}.warc.gz", pages)
-    recipe = {
-        "name": "prose",
-        "sources": {"prose": {"format": "text"}},
-        "tokenization": {"vocabulary": 100, "block": 128, "shard_documents": 4},
-    }
-    path = folder / "prose.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return str(path), "--input", f"{folder}/*.warc.gz"
 
 
 @pytest.fixture(scope="module")
