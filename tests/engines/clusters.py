@@ -192,6 +192,27 @@ def spark_cluster(engines: Engines, folder: Path, workers: int = 2) -> Iterator[
 
 
 @contextmanager
+def job_server_of(engines: Engines, engine: str, master: str, folder: Path) -> Iterator[str]:
+    """A job server that several commands use, and its address; one Spark application for all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    jar = engines.spark_jar if engine == "spark" else engines.flink_jar
+    option = "--spark-master-url" if engine == "spark" else "--flink-master"
+    command = ["java", *_OPEN, "-Dbeam.spark.test.reuseSparkContext=true", "-jar", str(jar)]
+    command += [option, master, "--artifacts-dir", str(folder / "artifacts")]
+    command += ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]
+    with running(command, folder / "job-server.log"):
+        wait_for(f"the job server of {engine}", lambda: is_open(port), folder)
+        yield f"127.0.0.1:{port}"
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
 def stock_worker_pool(folder: Path) -> Iterator[str]:
     """Beam's own worker pool; its address, as `--environment_config` takes it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,10 +220,5 @@ def stock_worker_pool(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
     environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     with running([*command, f"--service_port={port}"], folder / "pool.log", environment):
-
-        def is_up() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        wait_for("the worker pool", is_up, folder)
+        wait_for("the worker pool", lambda: is_open(port), folder)
         yield f"127.0.0.1:{port}"

@@ -19,7 +19,13 @@ import pytest
 import yaml
 
 from tests.conftest import ENGLISH, html_page, write_warc
-from tests.engines.clusters import Engines, flink_cluster, spark_cluster, stock_worker_pool
+from tests.engines.clusters import (
+    Engines,
+    flink_cluster,
+    job_server_of,
+    spark_cluster,
+    stock_worker_pool,
+)
 
 FOLDER = os.environ.get("CURATE_ENGINES")
 
@@ -91,6 +97,16 @@ class Started:
         master = self._once("spark", lambda: spark_cluster(self.engines, self._folder / "spark"))
         return (f"--spark_master_url={master}", f"--spark_job_server_jar={self.engines.spark_jar}")
 
+    def server(self, engine: str) -> tuple[str, ...]:
+        """The options for a job server that runs already, and has a cluster behind it."""
+        options = self.flink() if engine == "flink" else self.spark()
+        master = options[0].split("=", 1)[1]
+        folder = self._folder / f"{engine}-server"
+        address = self._once(
+            f"{engine}-server", lambda: job_server_of(self.engines, engine, master, folder)
+        )
+        return (f"--job_endpoint={address}",)
+
     def environment(self, kind: str) -> tuple[str, ...]:
         """The options for workers of a kind, other than the pool that `curate` starts."""
         if kind == "loopback":
@@ -113,13 +129,15 @@ class Started:
             return Place("direct", int(more[0]))
         if engine == "prism":
             options: tuple[str, ...] = (f"--prism_location={self.engines.prism}",)
+        elif "server" in more:
+            options = self.server(engine)
         elif "cluster" in more:
             options = self.flink() if engine == "flink" else self.spark()
         elif engine == "flink":
             options = (f"--flink_job_server_jar={self.engines.flink_jar}",)
         else:
             options = (f"--spark_job_server_jar={self.engines.spark_jar}",)
-        if more and more[-1] != "cluster":
+        if more and more[-1] not in ("cluster", "server"):
             options += self.environment(more[-1])
         return Place(engine, beam_options=options)
 

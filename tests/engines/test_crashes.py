@@ -122,7 +122,7 @@ def kill_a_worker(process: subprocess.Popen[str]) -> None:
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
 
 
-@pytest.mark.parametrize("where", ["direct-2", "flink-cluster", "spark-cluster"])
+@pytest.mark.parametrize("where", ["direct-2", "flink-server", "spark-server"])
 def test_killed_in_every_stage(
     engines: Started,
     crash_input: tuple[str, ...],
@@ -157,7 +157,7 @@ def test_killed_in_every_stage(
     assert not list(out.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("where", ["flink-cluster-process", "spark-cluster-process"])
+@pytest.mark.parametrize("where", ["flink-server-process", "spark-server-process"])
 def test_an_engine_tries_again(
     engines: Started, prose_input: Input, where: str, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from tests.engines.conftest import Input, Started, run_curate, shard_sums
 
 ENGINES = ("direct-2", "prism", "flink", "spark", "flink-cluster", "spark-cluster")
 ENVIRONMENTS = tuple(
-    f"{engine}-cluster-{kind}"
+    f"{engine}-server-{kind}"
     for engine in ("flink", "spark")
     for kind in ("loopback", "process", "external")
 )
