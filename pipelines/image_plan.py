@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, run_step
-from pipelines.image_routes import Groups, KeyRanges, make_groups, make_ranges
+from pipelines.exchange import Task, run_step
+from pipelines.image_routes import ImageJob, make_groups, make_ranges
 from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION
@@ -110,37 +110,6 @@ def bucket_name(bucket: int) -> str:
     return f"part-{bucket:05d}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanJob:
-    """What every step of the stage works on."""
-
-    run: RunDirectory
-    parts: tuple[InputPart, ...]
-    part_groups: Groups
-    ranges: KeyRanges
-    bucket_groups: Groups
-
-    @property
-    def references(self) -> Exchange:
-        """Mentions of images, sent to the ranges of keys."""
-        return Exchange(self.run, f"{STAGE}/references", self.ranges.count)
-
-    @property
-    def hosts(self) -> Exchange:
-        """Distinct images to be fetched, sent to the ranges of their hosts."""
-        return Exchange(self.run, f"{STAGE}/hosts", self.ranges.count)
-
-    @property
-    def resolutions(self) -> Exchange:
-        """Distinct images, sent to the groups of buckets."""
-        return Exchange(self.run, f"{STAGE}/resolutions", len(self.bucket_groups))
-
-    @property
-    def written(self) -> Exchange:
-        """Nothing is sent: tells which groups of buckets are done."""
-        return Exchange(self.run, f"{STAGE}/written", 1)
-
-
 def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     """Write one plan part per bucket: first a bucket per input part, then those for HTTP."""
     buckets = bucket_count(run, plan)
@@ -150,24 +119,25 @@ def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     made, cleaned = read_markers(run, DOCUMENTS, names), read_markers(run, DECONTAMINATION, names)
     mentions = [made[name]["available"] + cleaned[name]["images_wanted"] for name in names]
     wanted = sum(cleaned[name]["images_wanted"] for name in names)
-    job = PlanJob(
+    job = ImageJob(
         run=run,
+        stage=STAGE,
         parts=plan.parts,
         part_groups=make_groups(mentions),
         ranges=make_ranges(sum(mentions)),
         bucket_groups=make_groups([-(-wanted // buckets)] * buckets),
     )
-    run_step(engine, job.references, job.part_groups.tasks(), job, send_references)
-    run_step(engine, job.hosts, job.ranges.tasks(), job, resolve_range)
+    run_step(engine, job.by_range("references"), job.part_groups.tasks(), job, send_references)
+    run_step(engine, job.by_range("hosts"), job.ranges.tasks(), job, resolve_range)
     of_hosts = [replace(t, name=f"host-{t.name}") for t in job.ranges.tasks()]
-    run_step(engine, job.resolutions, of_hosts, job, spread_hosts)
-    run_step(engine, job.written, job.bucket_groups.tasks(), job, write_plans)
+    run_step(engine, job.by_bucket("resolutions"), of_hosts, job, spread_hosts)
+    run_step(engine, job.done("written"), job.bucket_groups.tasks(), job, write_plans)
     run.remove(f"exchange/{STAGE}")
 
 
-def send_references(job: PlanJob, task: Task) -> None:
+def send_references(job: ImageJob, task: Task) -> None:
     """Send every mention in a group of parts to the range of its key."""
-    with job.references.outbox(task.name) as outbox:
+    with job.by_range("references").outbox(task.name) as outbox:
         for number in job.part_groups.members(task.payload):
             mentions = read_references(job.run, job.parts[number])
             outbox.send_rows(
@@ -195,10 +165,10 @@ def read_references(run: RunDirectory, part: InputPart) -> Iterator[tuple[bytes,
         yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
 
 
-def resolve_range(job: PlanJob, task: Task) -> None:
+def resolve_range(job: ImageJob, task: Task) -> None:
     """Group the mentions of a range of keys; wanted images go to their archive or their host."""
     mentions: dict[bytes, list[Reference]] = {}
-    for key, *reference in job.references.receive_rows(task.payload):
+    for key, *reference in job.by_range("references").receive_rows(task.payload):
         mentions.setdefault(key, []).append(Reference(*reference))
     archived: list[tuple[int, tuple[Any, ...]]] = []
     fetched: list[tuple[int, tuple[Any, ...]]] = []
@@ -211,7 +181,10 @@ def resolve_range(job: PlanJob, task: Task) -> None:
             archived.append((job.bucket_groups.of(part), (part, *image)))
         else:
             fetched.append((job.ranges.of(host_key(image.url)), image))
-    with job.hosts.outbox(task.name) as hosts, job.resolutions.outbox(task.name) as buckets:
+    with (
+        job.by_range("hosts").outbox(task.name) as hosts,
+        job.by_bucket("resolutions").outbox(task.name) as buckets,
+    ):
         buckets.send_rows(archived, _RESOLUTION_SCHEMA)
         hosts.send_rows(fetched, PLAN_SCHEMA)
 
@@ -239,15 +212,15 @@ def host_key(url: str) -> bytes:
     return content_key(urlsplit(url).netloc.lower())
 
 
-def spread_hosts(job: PlanJob, task: Task) -> None:
+def spread_hosts(job: ImageJob, task: Task) -> None:
     """Give the images of a range of hosts their buckets; two readings, neither held whole."""
-    counts = Counter(host_key(row[1]) for row in job.hosts.receive_rows(task.payload))
+    counts = Counter(host_key(row[1]) for row in job.by_range("hosts").receive_rows(task.payload))
     parts, buckets = len(job.parts), job.bucket_groups.end
-    with job.resolutions.outbox(task.name) as outbox:
+    with job.by_bucket("resolutions").outbox(task.name) as outbox:
         outbox.send_rows(
             (
                 (job.bucket_groups.of(bucket), (bucket, *row))
-                for row in job.hosts.receive_rows(task.payload)
+                for row in job.by_range("hosts").receive_rows(task.payload)
                 for host in [host_key(row[1])]
                 for bucket in [parts + bucket_of(host, row[0], counts[host], buckets - parts)]
             ),
@@ -262,12 +235,12 @@ def bucket_of(host: bytes, key: bytes, images: int, buckets: int) -> int:
     return (int.from_bytes(host[:8], "little") + piece) % buckets
 
 
-def write_plans(job: PlanJob, task: Task) -> None:
+def write_plans(job: ImageJob, task: Task) -> None:
     """Write the plan parts of a group of buckets, each in the order in which it is resolved."""
     chosen: dict[int, list[Resolution]] = {}
-    for bucket, *resolution in job.resolutions.receive_rows(task.payload):
+    for bucket, *resolution in job.by_bucket("resolutions").receive_rows(task.payload):
         chosen.setdefault(bucket, []).append(Resolution(*resolution))
-    with job.written.outbox(task.name):
+    with job.done("written").outbox(task.name):
         for bucket in job.bucket_groups.members(task.payload):
             name = bucket_name(bucket)
             resolved = sorted(chosen.get(bucket, ()), key=lambda r: (r.origin, r.offset, r.key))

@@ -11,7 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.exchange import Task
+from pipelines.exchange import Exchange, Task
+from pipelines.plan import InputPart
+from pipelines.run_directory import RunDirectory
 
 ROWS_PER_TASK = 200_000
 
@@ -78,3 +80,31 @@ class KeyRanges:
 def make_ranges(rows: int, room: int = ROWS_PER_TASK) -> KeyRanges:
     """As many ranges as `rows` rows need."""
     return KeyRanges(max(1, -(-rows // room)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageJob:
+    """What every step of a stage on images works on."""
+
+    run: RunDirectory
+    stage: str
+    parts: tuple[InputPart, ...]
+    part_groups: Groups
+    ranges: KeyRanges
+    bucket_groups: Groups
+
+    def by_range(self, step: str) -> Exchange:
+        """Rows sent to the ranges of keys."""
+        return Exchange(self.run, f"{self.stage}/{step}", self.ranges.count)
+
+    def by_bucket(self, step: str) -> Exchange:
+        """Rows sent to the groups of buckets."""
+        return Exchange(self.run, f"{self.stage}/{step}", len(self.bucket_groups))
+
+    def by_part(self, step: str) -> Exchange:
+        """Rows sent to the groups of parts."""
+        return Exchange(self.run, f"{self.stage}/{step}", len(self.part_groups))
+
+    def done(self, step: str) -> Exchange:
+        """Nothing is sent: tells which tasks of a step are done."""
+        return Exchange(self.run, f"{self.stage}/{step}", 1)

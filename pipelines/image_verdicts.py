@@ -10,20 +10,19 @@ A fate names the picture that an image shows: the key of the image that stands f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, run_step
+from pipelines.exchange import Task, run_step
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import STAGE as IMAGE_PLAN
 from pipelines.image_plan import bucket_count, bucket_name
-from pipelines.image_routes import Groups, KeyRanges, make_groups, make_ranges
+from pipelines.image_routes import ImageJob, make_groups, make_ranges
 from pipelines.part import PartWriter, done_parts, read_markers
-from pipelines.plan import InputPart, RunPlan
+from pipelines.plan import RunPlan
 from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
 
@@ -71,37 +70,6 @@ _WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("part", pa.int32())])
 _SENT_SCHEMA = VERDICT_SCHEMA.insert(0, pa.field("part", pa.int32()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictJob:
-    """What every step of the stage works on."""
-
-    run: RunDirectory
-    parts: tuple[InputPart, ...]
-    part_groups: Groups
-    ranges: KeyRanges
-    bucket_groups: Groups
-
-    @property
-    def wanted(self) -> Exchange:
-        """Images that parts want, sent to the ranges of keys."""
-        return Exchange(self.run, f"{STAGE}/wanted", self.ranges.count)
-
-    @property
-    def fates(self) -> Exchange:
-        """Fates of images, sent to the ranges of keys."""
-        return Exchange(self.run, f"{STAGE}/fates", self.ranges.count)
-
-    @property
-    def answers(self) -> Exchange:
-        """Fates of images, sent to the groups of parts that want them."""
-        return Exchange(self.run, f"{STAGE}/answers", len(self.part_groups))
-
-    @property
-    def written(self) -> Exchange:
-        """Nothing is sent: tells which groups of parts are done."""
-        return Exchange(self.run, f"{STAGE}/written", 1)
-
-
 def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     """Write one verdict part per documents part."""
     names = [p.name for p in plan.parts]
@@ -112,23 +80,24 @@ def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None
     planned = read_markers(run, IMAGE_PLAN, buckets)
     wanted = [cleaned[name]["images_wanted"] for name in names]
     images = [planned[name]["images"] for name in buckets]
-    job = VerdictJob(
+    job = ImageJob(
         run=run,
+        stage=STAGE,
         parts=plan.parts,
         part_groups=make_groups(wanted),
         ranges=make_ranges(sum(wanted) + sum(images)),
         bucket_groups=make_groups(images),
     )
-    run_step(engine, job.wanted, job.part_groups.tasks(), job, send_wanted)
-    run_step(engine, job.fates, job.bucket_groups.tasks(), job, send_fates)
-    run_step(engine, job.answers, job.ranges.tasks(), job, join_range)
-    run_step(engine, job.written, job.part_groups.tasks(), job, write_verdicts)
+    run_step(engine, job.by_range("wanted"), job.part_groups.tasks(), job, send_wanted)
+    run_step(engine, job.by_range("fates"), job.bucket_groups.tasks(), job, send_fates)
+    run_step(engine, job.by_part("answers"), job.ranges.tasks(), job, join_range)
+    run_step(engine, job.done("written"), job.part_groups.tasks(), job, write_verdicts)
     run.remove(f"exchange/{STAGE}")
 
 
-def send_wanted(job: VerdictJob, task: Task) -> None:
+def send_wanted(job: ImageJob, task: Task) -> None:
     """Send (key, part number) of every image that a group of parts shows to the key's range."""
-    with job.wanted.outbox(task.name) as outbox:
+    with job.by_range("wanted").outbox(task.name) as outbox:
         for number in job.part_groups.members(task.payload):
             path = f"references/wanted/{job.parts[number].name}.parquet"
             with job.run.open(path) as stream:
@@ -136,9 +105,9 @@ def send_wanted(job: VerdictJob, task: Task) -> None:
             outbox.send_rows(((job.ranges.of(k), (k, number)) for k in keys), _WANTED_SCHEMA)
 
 
-def send_fates(job: VerdictJob, task: Task) -> None:
+def send_fates(job: ImageJob, task: Task) -> None:
     """Send the fate of every image of a group of buckets to the range of its key."""
-    with job.fates.outbox(task.name) as outbox:
+    with job.by_range("fates").outbox(task.name) as outbox:
         for bucket in job.bucket_groups.members(task.payload):
             fates = read_fates(job.run, bucket)
             outbox.send_rows(((job.ranges.of(f.key), f.to_row()) for f in fates), VERDICT_SCHEMA)
@@ -166,14 +135,14 @@ def _copies(run: RunDirectory, bucket: int) -> dict[bytes, dict[str, Any]]:
         return {row["key"]: row for row in pq.read_table(stream).to_pylist()}
 
 
-def join_range(job: VerdictJob, task: Task) -> None:
+def join_range(job: ImageJob, task: Task) -> None:
     """Bring the fates of a range of keys to the parts that want them."""
     mentions: dict[bytes, list[int | Fate]] = {}
-    for key, number in job.wanted.receive_rows(task.payload):
+    for key, number in job.by_range("wanted").receive_rows(task.payload):
         mentions.setdefault(key, []).append(number)
-    for row in job.fates.receive_rows(task.payload):
+    for row in job.by_range("fates").receive_rows(task.payload):
         mentions.setdefault(row[0], []).append(Fate.from_row(row))
-    with job.answers.outbox(task.name) as outbox:
+    with job.by_part("answers").outbox(task.name) as outbox:
         outbox.send_rows(
             (
                 (job.part_groups.of(number), (number, *fate.to_row()))
@@ -199,12 +168,12 @@ def send_back(group: tuple[bytes, Iterable[int | Fate]]) -> Iterator[tuple[int, 
         yield number, fates[0]
 
 
-def write_verdicts(job: VerdictJob, task: Task) -> None:
+def write_verdicts(job: ImageJob, task: Task) -> None:
     """Write the verdict parts of a group of parts, each sorted by key."""
     fates: dict[int, list[Fate]] = {}
-    for number, *fate in job.answers.receive_rows(task.payload):
+    for number, *fate in job.by_part("answers").receive_rows(task.payload):
         fates.setdefault(number, []).append(Fate.from_row(fate))
-    with job.written.outbox(task.name):
+    with job.done("written").outbox(task.name):
         for number in job.part_groups.members(task.payload):
             name = job.parts[number].name
             with PartWriter(job.run, STAGE, name) as part:
