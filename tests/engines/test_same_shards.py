@@ -46,7 +46,7 @@ def real_input() -> Input:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[Input, dict[str, str]]:
+def expected() -> dict[Input, dict[str, str]]:
     """Sums of the shards of each input, as `direct` with one worker makes them."""
     return {}
 
