@@ -40,6 +40,8 @@ from pipelines.part import PartWriter, marker_path, read_markers
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
+from pipelines.tasks import kept_so_far
+from schemas.errors import outside_errors
 from schemas.ledger import Tally
 
 
@@ -74,7 +76,14 @@ class Stages:
 
         Raises:
             ConservationError: the counts of the stage do not balance.
+            WorkError: a disk or an object store refused.
         """
+        try:
+            return self._complete(stage, watch)
+        except outside_errors() as error:
+            raise kept_so_far(f"stage {stage.name}: {error}") from error
+
+    def _complete(self, stage: Stage, watch: Watch) -> dict[str, Any]:
         success = success_path(stage.name)
         if self.run.exists(success):
             record: dict[str, Any] = self.run.read_json(success)

@@ -45,7 +45,12 @@ def work_error_in(text: str) -> WorkError | None:
     found = _RAISED.search(text)
     if found is None:
         return None
+    return kept_so_far(found[1])
+
+
+def kept_so_far(what: str) -> WorkError:
+    """The failure that says what went wrong, and what to do."""
     return WorkError(
-        f"{found[1].rstrip('.')}. Finished parts are kept: mend the cause and run the same command "
+        f"{what.rstrip('.')}. Finished parts are kept: mend the cause and run the same command "
         "again."
     )

@@ -108,7 +108,8 @@ def test_the_store_goes_away(
         said = run_curate(*command, code=1)
     finally:
         store.behave()
-    assert "Please try again" in said or "503" in said
+    assert "Service Unavailable" in said or "Please try again" in said
+    assert "curate: stage " in said
     assert "run the same command again" in said
     assert "Traceback" not in said
     run_curate(*command)
