@@ -99,9 +99,12 @@ class Started:
 
     def server(self, engine: str) -> tuple[str, ...]:
         """The options for a job server that runs already, and has a cluster behind it."""
-        options = self.flink() if engine == "flink" else self.spark()
-        master = options[0].split("=", 1)[1]
         folder = self._folder / f"{engine}-server"
+        if engine == "flink":
+            master = self.flink()[0].split("=", 1)[1]
+        else:
+            # Its application keeps all cores of its cluster for as long as the server runs.
+            master = self._once("spark-2", lambda: spark_cluster(self.engines, folder / "cluster"))
         address = self._once(
             f"{engine}-server", lambda: job_server_of(self.engines, engine, master, folder)
         )
