@@ -22,7 +22,7 @@ from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
 from pipelines.part import read_markers
-from pipelines.plan import RunPlan, plan_parts
+from pipelines.plan import RunPlan, plan_run
 from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
 from pipelines.shard_manifest import write_manifest
@@ -31,7 +31,7 @@ from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
 from schemas.recipe import Recipe
-from schemas.recipe_file import filter_files, recipe_fingerprint, recipe_to_yaml
+from schemas.recipe_file import filter_files, recipe_to_yaml
 
 _VERSIONED = (
     "apache-beam",
@@ -105,7 +105,7 @@ def build_shards(
         require_kenlm()
     run = RunDirectory(out)
     run.require_place()
-    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    plan = plan_run(recipe)
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)

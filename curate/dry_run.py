@@ -15,11 +15,10 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from pipelines import dataflow, documents, image_scores, selection, signatures
 from pipelines.engine import Build, Engine
 from pipelines.parts import PartTask, parts_pipeline
-from pipelines.plan import RunPlan, plan_parts
+from pipelines.plan import RunPlan, plan_run
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES
 from schemas.recipe import Recipe
-from schemas.recipe_file import recipe_fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ def dry_run(
         inputs = [p for source in recipe.sources.values() for p in source.paths or ()]
         dataflow.check_places(out, inputs)
     run = RunDirectory(out)
-    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    plan = plan_run(recipe)
     graphs = [
         _graph(engine, stage, len(plan.parts), build)
         for stage, build in _pipelines(engine, run, plan).items()

@@ -13,14 +13,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import click
+
 from curate.build import with_inputs, without_empty_slots
 from curate.commands.common import explained, find_recipe
 from pipelines import dataflow, documents
 from pipelines.engine import Engine
 from pipelines.parts import PartTask, parts_pipeline
-from pipelines.plan import RunPlan, plan_parts
+from pipelines.plan import plan_run
 from pipelines.run_directory import RunDirectory
-from schemas.recipe_file import recipe_fingerprint
 
 
 @explained
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dataflow.check_options(beam_options)
     dataflow.check_places(given.out, [given.input])
     recipe, _ = without_empty_slots(with_inputs(find_recipe(given.recipe), (given.input,)))
-    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    plan = plan_run(recipe)
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in plan.parts]
     engine.submit(
         parts_pipeline(
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             documents.make_documents,
         )
     )
-    print(f"submitted: {len(tasks)} archives to {given.out}/documents")
+    click.echo(f"submitted: {len(tasks)} archives to {given.out}/documents")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ import fsspec
 from curate.build import RunError
 from extraction import extract
 from filters.record import classify_record
-from pipelines.plan import RunPlan, plan_parts
+from pipelines.plan import plan_run
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from pipelines.tokenizer import sample_lines
 from schemas.document import document_to_json
 from schemas.page import DamagedRegion
 from schemas.recipe import Extraction
-from schemas.recipe_file import load_recipe, recipe_fingerprint
+from schemas.recipe_file import load_recipe
 from schemas.verdict import Drop
 from sources.archive import read_archive
 from tokenization.train import train_model
@@ -77,7 +77,7 @@ def train_on_run(run: RunDirectory, model_path: Path, vocabulary: int | None) ->
             "Run `curate build-shards RECIPE --out DIR --until selection` first."
         )
     recipe = load_recipe(Path(run.path("recipe.yaml")))
-    plan = RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
+    plan = plan_run(recipe)
     settings = recipe.tokenization
     lines = sum(run.read_json(f"stages/selection/{p.name}.json")["lines"] for p in plan.parts)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.recipe import Recipe
+from schemas.recipe_file import recipe_fingerprint
 from sources.listing import InputFile, list_inputs
 
 
@@ -41,6 +42,15 @@ class RunPlan:
 
     def parts_of(self, source: str) -> list[InputPart]:
         return [p for p in self.parts if p.source == source]
+
+
+def plan_run(recipe: Recipe) -> RunPlan:
+    """The plan of a recipe, its inputs listed.
+
+    Raises:
+        InputError: a source's inputs can't be listed.
+    """
+    return RunPlan(recipe=recipe, fingerprint=recipe_fingerprint(recipe), parts=plan_parts(recipe))
 
 
 def plan_parts(recipe: Recipe) -> tuple[InputPart, ...]:
