@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # Compiled by hatch_build.py when the project is installed, so a change installs it anew.
 COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py metadata.py walk.py)
+# Once here, and not in each of the many processes that a command starts.
+export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: setup demo test test-engines lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
