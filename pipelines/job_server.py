@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -51,6 +51,12 @@ OPENED = (
 """Packages of java.base that Spark 3.5 and Flink reach into (Spark's JavaModuleOptions)."""
 _CONNECT_SECONDS = 5.0
 _START_SECONDS = 120.0
+_PORTS = 3
+"""Ports that are tried."""
+
+
+class _EndedError(EngineError):
+    """A job server ended by itself before it came up."""
 
 
 @contextmanager
@@ -72,16 +78,27 @@ def job_server(runner: str, workers: int, given: Sequence[str]) -> Iterator[str]
         _require_reachable(endpoint, "--job_endpoint", "a job server")
         yield endpoint
         return
-    with tempfile.TemporaryDirectory(prefix="curate-artifacts-") as artifacts:
-        settings = options.view_as(JobServerOptions)
-        settings.job_port = settings.job_port or pick_port(None)[0]
-        settings.artifacts_dir = settings.artifacts_dir or artifacts
-        if runner == "prism":
-            command = _prism_command(options)
-        else:
-            command = _java_command(runner, workers, options, given)
-        with _serving(runner, command, settings.job_port):
-            yield f"localhost:{settings.job_port}"
+    with tempfile.TemporaryDirectory(prefix="curate-artifacts-") as artifacts, ExitStack() as stack:
+        for remaining in reversed(range(_PORTS)):
+            options = PipelineOptions(list(given))
+            settings = options.view_as(JobServerOptions)
+            chosen = settings.job_port
+            settings.job_port = chosen or pick_port(None)[0]
+            settings.artifacts_dir = settings.artifacts_dir or artifacts
+            if runner == "prism":
+                command = _prism_command(options)
+            else:
+                command = _java_command(runner, workers, options, given)
+            try:
+                stack.enter_context(_serving(runner, command, settings.job_port))
+            except _EndedError:
+                # Any connection of this machine may have taken the port since it was picked, and
+                # the servers end then without a word.
+                if chosen or not remaining:
+                    raise
+            else:
+                break
+        yield f"localhost:{settings.job_port}"
 
 
 def _prism_command(options: PipelineOptions) -> list[str]:
@@ -218,7 +235,8 @@ def _serving(runner: str, command: list[str], port: int) -> Iterator[None]:
     """Run a job server until the end of the block; it ends with this process in any case.
 
     Raises:
-        EngineError: it did not come up; its last words are in the message.
+        EngineError: it did not come up; its last words are in the message. An `_EndedError` if it
+            ended by itself.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.tethered", *command],
@@ -256,7 +274,8 @@ def _wait_until_up(
                 return
             break
     last = " ".join(" ".join(words).split()) or "it said nothing"
-    raise EngineError(
+    kind = EngineError if process.poll() is None else _EndedError
+    raise kind(
         f"the job server of --runner {runner} did not start: {last[-400:]}. The command was "
         f"{' '.join(process.args[3:])}"  # type: ignore[index]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,6 +107,39 @@ def test_a_job_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
     path.chmod(0o755)
     error = refused("prism", f"--prism_location={path}")
     assert "did not start: bind: no such device" in str(error)
+
+
+SERVER_WHOSE_FIRST_PORT_IS_TAKEN = """#!{python}
+import sys, time
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+
+tried = Path({tried!r})
+port = sys.argv[sys.argv.index("--job_port") + 1]
+with tried.open("a") as stream:
+    stream.write(port + "\\n")
+if len(tried.read_text().split()) == 1:
+    sys.exit(0)
+server = grpc.server(futures.ThreadPoolExecutor(1))
+server.add_insecure_port(f"localhost:{{port}}")
+server.start()
+time.sleep(60)
+"""
+
+
+def test_another_port_is_tried(tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    path = tmp_path / "prism"
+    path.write_text(
+        SERVER_WHOSE_FIRST_PORT_IS_TAKEN.format(python=sys.executable, tried=str(tried))
+    )
+    path.chmod(0o755)
+    with job_server("prism", 1, [f"--prism_location={path}"]) as endpoint:
+        first, second = tried.read_text().split()
+        assert first != second
+        assert endpoint == f"localhost:{second}"
 
 
 def test_an_unknown_runner(tmp_path: Path) -> None:
