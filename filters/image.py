@@ -18,8 +18,8 @@ _PHASH = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFacts:
-    """What the rules look at."""
+class ImageShape:
+    """What the rules look at before an image is decoded: its header tells it."""
 
     format: str
     """As Pillow names it, lower case: `jpeg`, `png`, `webp`, ..."""
@@ -27,6 +27,12 @@ class ImageFacts:
     height: int
     encoded_bytes: int
     frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts(ImageShape):
+    """What the rules look at."""
+
     channel_spread: int
     """Largest difference, 0 to 255, between two pixels of the stored image in one channel."""
     blank_share: float
@@ -35,21 +41,30 @@ class ImageFacts:
     """Variance of the Laplacian of the stored image, in grey levels squared."""
 
 
-def image_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
-    """Judge an image that was decoded (KOSMOS-1 appendix B.1.3 rule 3, and the presets' rules)."""
-    short, long = sorted((facts.width, facts.height))
+def shape_rule(shape: ImageShape, rules: ImageRules) -> Verdict:
+    """Judge what need not be decoded for it."""
+    short, long = sorted((shape.width, shape.height))
+    if short * long > rules.max_pixels:
+        return Drop("image.max_pixels", short * long, rules.max_pixels)
     if short < rules.min_side:
         return Drop("image.min_side", short, rules.min_side)
     if rules.max_side is not None and long > rules.max_side:
         return Drop("image.max_side", long, rules.max_side)
     if rules.max_aspect is not None and long > rules.max_aspect * short:
         return Drop("image.max_aspect", long / short, rules.max_aspect)
-    if rules.min_bytes is not None and facts.encoded_bytes < rules.min_bytes:
-        return Drop("image.min_bytes", facts.encoded_bytes, rules.min_bytes)
-    if rules.formats and facts.format not in rules.formats:
-        return Drop("image.format", facts.format, " ".join(rules.formats))
-    if rules.drop_animated and facts.frames > 1:
-        return Drop("image.animated", facts.frames, 1)
+    if rules.min_bytes is not None and shape.encoded_bytes < rules.min_bytes:
+        return Drop("image.min_bytes", shape.encoded_bytes, rules.min_bytes)
+    if rules.formats and shape.format not in rules.formats:
+        return Drop("image.format", shape.format, " ".join(rules.formats))
+    if shape.frames > rules.max_frames:
+        return Drop("image.max_frames", shape.frames, rules.max_frames)
+    if rules.drop_animated and shape.frames > 1:
+        return Drop("image.animated", shape.frames, 1)
+    return KEEP
+
+
+def picture_rule(facts: ImageFacts, rules: ImageRules) -> Verdict:
+    """Judge what an image shows (KOSMOS-1 appendix B.1.3 rule 3, and the presets' rules)."""
     if rules.drop_single_color and facts.channel_spread <= rules.single_color_tolerance:
         return Drop("image.single_color", facts.channel_spread, rules.single_color_tolerance)
     if rules.max_blank_share is not None and facts.blank_share > rules.max_blank_share:

@@ -6,13 +6,14 @@ import io
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
-from filters.image import ImageFacts, image_rule
-from media.fingerprint import Fingerprint, fingerprint, small_grey
+from filters.image import ImageFacts, ImageShape, picture_rule, shape_rule
+from media.fingerprint import Box, Fingerprint, fingerprint, small_grey
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
 from schemas.verdict import Drop
@@ -90,34 +91,35 @@ def decode_image(data: bytes, rules: ImageRules, images: Images) -> EncodedImage
 
 def _decode(data: bytes, rules: ImageRules, images: Images) -> EncodedImage | Drop:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-        width, height = opened.size
-        if width * height > rules.max_pixels:
-            return Drop("image.max_pixels", width * height, rules.max_pixels)
-        if min(width, height) < rules.min_side:
-            return Drop("image.min_side", min(width, height), rules.min_side)
-        if (frames := getattr(opened, "n_frames", 1)) > rules.max_frames:
-            return Drop("image.max_frames", frames, rules.max_frames)
-        name = (opened.format or "").lower()
-        if name == "jpeg":
+        shape = ImageShape(
+            format=(opened.format or "").lower(),
+            width=opened.width,
+            height=opened.height,
+            encoded_bytes=len(data),
+            frames=getattr(opened, "n_frames", 1),
+        )
+        verdict = shape_rule(shape, rules)
+        if isinstance(verdict, Drop):
+            return verdict
+        if shape.format == "jpeg":
             # DCT scaling to no less than twice the stored size: cheaper, alike after resampling.
             opened.draft("RGB", (images.size * 2, images.size * 2))
         profile = opened.info.get("icc_profile", b"")
         # First of all: reading tags can load the image, and its damage is not theirs.
         opened.load()
-        picture = _flatten(_upright(opened))
-    resized = _in_srgb(_resize(picture, images.size, images.center_crop), profile)
-    small = small_grey(picture)
+        picture = _in_colour(_upright(opened))
+    factor = max(min(picture.size) // images.size, 1)
+    area = (0.0, 0.0, picture.width / factor, picture.height / factor)
+    reduced = _over_white(picture if factor == 1 else picture.reduce(factor))
+    resized = _in_srgb(_resize(reduced, area, images), profile)
+    small = small_grey(reduced, area)
     facts = ImageFacts(
-        format=name,
-        width=width,
-        height=height,
-        encoded_bytes=len(data),
-        frames=frames,
+        **asdict(shape),
         channel_spread=max(high - low for low, high in _extrema(resized)),
         blank_share=_blank_share(small),
         sharpness=_sharpness(resized),
     )
-    verdict = image_rule(facts, rules)
+    verdict = picture_rule(facts, rules)
     if isinstance(verdict, Drop):
         return verdict
     buffer = io.BytesIO()
@@ -135,12 +137,18 @@ def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """An RGB image with the colours of an ICC profile in sRGB; an unusable profile is left out."""
     if not profile or b"sRGB" in profile:
         return picture
+    transform = _to_srgb(profile)
+    return picture if transform is None else transform.apply(picture)
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """Most images have one of a few profiles, and a transform costs more than an image."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, source, _SRGB)
+        return ImageCms.buildTransform(source, _SRGB, "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError):
-        return picture
-    return picture if converted is None else converted
+        return None
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -168,40 +176,41 @@ def _sharpness(picture: Image.Image) -> float:
     edges += grey[1:-1, :-2]
     edges += grey[1:-1, 2:]
     edges -= 4 * grey[1:-1, 1:-1]
-    # Integers, summed exactly: the same on any machine.
-    flat = edges.ravel().astype(np.int64)
+    # Whole numbers below 2**53, which doubles add exactly in any order: the same on any machine.
+    flat = edges.ravel().astype(np.float64)
     count, total, squares = flat.size, int(flat.sum()), int(flat @ flat)
     return squares / count - (total / count) ** 2
 
 
-def _flatten(picture: Image.Image) -> Image.Image:
-    """RGB, with transparency over white."""
+def _in_colour(picture: Image.Image) -> Image.Image:
+    """RGB, or RGBA if there is transparency."""
     if picture.mode.startswith(("I;16", "I", "F")):
         picture = picture.convert("L")
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    is_transparent = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    mode = "RGBA" if is_transparent else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    """An RGB image with its transparency laid over white."""
+    if picture.mode == "RGB":
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
 
 
 def _extrema(picture: Image.Image) -> tuple[tuple[int, int], ...]:
     return picture.getextrema()  # type: ignore[return-value]  # RGB gives one pair per band
 
 
-def _resize(picture: Image.Image, size: int, center_crop: bool) -> Image.Image:
-    """Bicubic; what is more than twice too large is first averaged over whole pixels.
-
-    On photographs that is as near to one bicubic step as the JPEG's own loss (docs/performance.md)
-    in half the time.
-    """
-    width, height = picture.size
+def _resize(picture: Image.Image, area: Box, images: Images) -> Image.Image:
+    """The area, or the square in its middle, in the size to store (bicubic)."""
+    width, height = area[2:]
     short = min(width, height)
-    if center_crop:
+    if images.center_crop:
         left, top = (width - short) / 2, (height - short) / 2
-        target, box = (size, size), (left, top, left + short, top + short)
+        target, area = (images.size, images.size), (left, top, left + short, top + short)
     else:
-        scale = size / short
+        scale = images.size / short
         target = (max(round(width * scale), 1), max(round(height * scale), 1))
-        box = (0.0, 0.0, float(width), float(height))
-    return picture.resize(target, Image.Resampling.BICUBIC, box=box, reducing_gap=1.0)
+    return picture.resize(target, Image.Resampling.BICUBIC, area)

@@ -17,6 +17,8 @@ from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
 from schemas.verdict import Drop
 
+_PIPE_BYTES = 1 << 20
+"""Room for most images, so that neither process waits for the other halfway through one."""
 _STARTED_WITH = [sys.executable, "-m", "media.decoder_process"]
 
 
@@ -68,6 +70,7 @@ class Decoder:
                 _STARTED_WITH,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                pipesize=_PIPE_BYTES,
                 # One thread does all there is to do; more would only take address space.
                 env={
                     **os.environ,

@@ -13,6 +13,9 @@ from PIL import Image
 
 from dedup.pictures import SIDE as THUMBNAIL_SIDE
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of an area, in pixels."""
+
 _LOW = 8
 
 
@@ -42,10 +45,11 @@ class Fingerprint:
     """32 x 32 grey values, row by row."""
 
 
-def small_grey(picture: Image.Image) -> Image.Image:
+def small_grey(picture: Image.Image, area: Box | None = None) -> Image.Image:
     """An RGB image as 64 x 64 grey pixels: what is measured of the whole is measured of it."""
     side = (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
-    return picture.resize(side, Image.Resampling.BILINEAR, reducing_gap=1.5).convert("L")
+    grey = picture.convert("L")
+    return grey.resize(side, Image.Resampling.BILINEAR, area, reducing_gap=1.0)
 
 
 def fingerprint(small: Image.Image) -> Fingerprint:
@@ -55,7 +59,7 @@ def fingerprint(small: Image.Image) -> Fingerprint:
     thumbnail = np.asarray(grey)
     frequencies = (_COSINES @ thumbnail.astype(np.int64) @ _COSINES.T).ravel()
     # The first is the mean brightness: it would move the median and tells nothing of the picture.
-    above = frequencies > np.median(frequencies[1:])
+    above = frequencies > np.sort(frequencies[1:])[frequencies.size // 2 - 1]
     rows = np.asarray(grey.resize((9, 8), box), np.int16)
     columns = np.asarray(grey.resize((8, 9), box), np.int16)
     return Fingerprint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Mapping
 from typing import IO
@@ -50,6 +49,9 @@ is the verdict with its evidence; `sha256` is of the original bytes; `phash` to 
 `media.fingerprint`; `retryable` tells of a fetch that might succeed another time.
 """
 
+PLACE = ("tar", "offset", "size")
+"""The columns that tell where a stored image lies."""
+
 FINGERPRINT_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -77,16 +79,27 @@ class SampleTarWriter:
     """A WebDataset tar whose bytes depend on its members alone (no times, no owners)."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._tar = tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
+        self._stream = stream
+        self._size = 0
 
     def add(self, key: str, members: Mapping[str, bytes]) -> int:
         """Append `KEY.EXTENSION` for each; the byte offset of the first one's data."""
-        offset = self._tar.offset + _BLOCK
+        offset = self._size + _BLOCK
         for extension, data in members.items():
-            info = tarfile.TarInfo(f"{key}.{extension}")
-            info.size = len(data)
-            self._tar.addfile(info, io.BytesIO(data))
+            header = tarfile.TarInfo(f"{key}.{extension}")
+            header.size = len(data)
+            self._write(header.tobuf(tarfile.USTAR_FORMAT))
+            self._write(data)
+            self._fill(_BLOCK)
         return offset
 
     def close(self) -> None:
-        self._tar.close()
+        """End the tar as `tarfile` does: two empty blocks, filled up to a record."""
+        self._write(bytes(2 * _BLOCK))
+        self._fill(tarfile.RECORDSIZE)
+
+    def _write(self, data: bytes) -> None:
+        self._size += self._stream.write(data)
+
+    def _fill(self, multiple: int) -> None:
+        self._write(bytes(-self._size % multiple))

@@ -9,23 +9,29 @@ nothing again that it had stored; the part is made of the spool when nothing is 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
 from media.fetch import Failure, Fetched, SafeFetcher
+from media.store import IMAGE_INDEX_SCHEMA, PLACE
 from pipelines.run_directory import RunDirectory
 from schemas.image_settings import Fetch
 
 SPOOL = "spool/images"
 _SPOOL_SCHEMA = pa.schema(
-    [("index", pa.int64()), ("entry", pa.string()), ("jpeg", pa.large_binary())]
+    [
+        ("index", pa.int64()),
+        ("jpeg", pa.large_binary()),
+        ("thumbnail", pa.binary()),
+        *(column for column in IMAGE_INDEX_SCHEMA if column.name not in PLACE),
+    ]
 )
 _SPOOLED_IMAGES = 256
 _SPOOLED_SECONDS = 10.0
@@ -36,7 +42,8 @@ _WAITING_BYTES = 256 << 20
 """Bodies that wait for the decoder before no further request is begun."""
 
 Made = tuple[dict[str, Any], bytes | None]
-"""A row of the image index, without its place, and the JPEG of an image that is kept."""
+"""A row of the image index without its place and with its thumbnail, and the JPEG of an image that
+is kept."""
 Judge = Callable[[dict[str, Any], Fetched | Failure], Made]
 
 
@@ -62,8 +69,7 @@ class _Spool:
 
     def add(self, index: int, made: Made) -> None:
         entry, jpeg = made
-        text = json.dumps({k: v.hex() if isinstance(v, bytes) else v for k, v in entry.items()})
-        self._waiting.append({"index": index, "entry": text, "jpeg": jpeg})
+        self._waiting.append({"index": index, "jpeg": jpeg, **entry})
         is_late = time.monotonic() - self._written > _SPOOLED_SECONDS
         if len(self._waiting) >= _SPOOLED_IMAGES or is_late:
             self.flush()
@@ -80,25 +86,18 @@ class _Spool:
 
     def in_order(self) -> Iterator[tuple[int, Made]]:
         with ExitStack() as stack:
-            tables = []
+            jpegs, places = [], []
             for path in self.run.list(self.folder, suffix=".arrow"):
                 if self.run.is_local:
                     source = stack.enter_context(pa.memory_map(self.run.path(path)))
                 else:
                     source = stack.enter_context(self.run.open(path))
-                tables.append(pa.ipc.open_file(source).read_all())
-            places = sorted(
-                (index, number, row)
-                for number, table in enumerate(tables)
-                for row, index in enumerate(table["index"].to_pylist())
-            )
-            for index, number, row in places:
-                held = tables[number].slice(row, 1).to_pylist()[0]
-                entry = json.loads(held["entry"])
-                for name in ("key", "thumbnail"):
-                    if entry.get(name) is not None:
-                        entry[name] = bytes.fromhex(entry[name])
-                yield index, (entry, held["jpeg"])
+                table = pa.ipc.open_file(source).read_all()
+                for row, entry in enumerate(table.drop_columns("jpeg").to_pylist()):
+                    places.append((entry.pop("index"), len(jpegs), row, entry))
+                jpegs.append(table["jpeg"])
+            for index, number, row, entry in sorted(places, key=itemgetter(0)):
+                yield index, (entry, jpegs[number][row].as_py())
 
 
 def fetch_images(

@@ -113,28 +113,30 @@ def _make(
     plan: RunPlan, part: PartWriter, bucket: int, rows: list[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], Made]]:
     recipe = plan.recipe
+    decoder = _decoder(recipe)
     if bucket < len(plan.parts):
         for row, resolved in _read(plan, part, bucket, rows):
-            yield row, _judge(recipe, row, resolved)
+            yield row, _judge(recipe, decoder, row, resolved)
     elif recipe.images.fetch.enabled:
         yield from fetch_images(
             part.run,
             bucket_name(bucket),
             rows,
             recipe.images.fetch,
-            lambda row, outcome: _judge(recipe, row, _from_http(outcome)),
+            lambda row, outcome: _judge(recipe, decoder, row, _from_http(outcome)),
         )
     else:
         off = Unresolved(drop=Drop("fetch.disabled", "http"), origin="http", consent={})
-        yield from ((row, _judge(recipe, row, off)) for row in rows)
+        yield from ((row, _judge(recipe, decoder, row, off)) for row in rows)
 
 
-def _judge(recipe: Recipe, row: dict[str, Any], resolved: Resolved) -> Made:
+def _judge(recipe: Recipe, decoder: Decoder, row: dict[str, Any], resolved: Resolved) -> Made:
     """The row of the image index, and the JPEG to store if the image is kept."""
     entry = _index_row(row, resolved)
-    outcome = (
-        resolved.drop if isinstance(resolved, Unresolved) else _decode(recipe, row, resolved, entry)
-    )
+    if isinstance(resolved, Unresolved):
+        outcome: bytes | Drop = resolved.drop
+    else:
+        outcome = _decode(recipe, decoder, row, resolved, entry)
     if isinstance(outcome, Drop):
         entry.update(rule=outcome.rule, value=outcome.value_text, limit=outcome.limit_text)
         return entry, None
@@ -142,7 +144,11 @@ def _judge(recipe: Recipe, row: dict[str, Any], resolved: Resolved) -> Made:
 
 
 def _decode(
-    recipe: Recipe, row: dict[str, Any], image: ImageBytes, entry: dict[str, Any]
+    recipe: Recipe,
+    decoder: Decoder,
+    row: dict[str, Any],
+    image: ImageBytes,
+    entry: dict[str, Any],
 ) -> bytes | Drop:
     """The JPEG to store, or why not; what was measured goes into the index entry."""
     entry["sha256"] = hashlib.sha256(image.data).hexdigest()
@@ -153,7 +159,7 @@ def _decode(
     ):
         if isinstance(verdict, Drop):
             return verdict
-    decoded = _decoder(recipe).decode(image.data)
+    decoded = decoder.decode(image.data)
     if isinstance(decoded, Drop):
         return decoded
     entry.update(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from media.store import PLACE
 from pipelines.fetched_images import Made, spool_images
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import bucket_count, bucket_name
@@ -90,8 +91,8 @@ def _settled(run: RunDirectory, name: str, without: set[int]) -> Iterator[tuple[
             tar.seek(row["offset"])
             jpeg = tar.read(row["size"])
             row["thumbnail"] = thumbnails[row["key"].hex()]
-        for place in ("tar", "offset", "size"):
-            del row[place]
+        for column in PLACE:
+            del row[column]
         yield index, (row, jpeg)
     if tar is not None:
         tar.close()

@@ -5,7 +5,8 @@
 FOLDER has image files, at any depth; those that decode and have 64 pixels a side are served by
 another process on 127.0.0.1 and its neighbours, as 40 hosts that answer after 50 ms. COUNT pairs
 (6,000) are fetched by two processes with 64 requests each, and stored as 224 x 224 JPEGs of quality
-95. Each image is then compared with a resize of the whole original by Pillow (bicubic).
+95. Each image is then compared with a resize of the whole original by Pillow (bicubic). Two
+processes that only decode, resize and encode (`bare`) show what is left to be gained.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 COUNT = 6_000
+PROCESSES = 2
 HOSTS = 40
 LATENCY_SECONDS = "0.05"
 SIZE = 224
@@ -54,13 +57,14 @@ def main() -> None:
             measured = {
                 "img2dataset": measure(rival_command(table, scratch / "rival"), scratch / "rival"),
                 "curate": measure(own_command(table, scratch / "own", port), scratch / "own"),
+                "bare": measure_bare(scratch / "files", count),
             }
         finally:
             server.kill()
             server.wait()
         tell(measured)
-        for who in measured:
-            tell_quality(who, scratch / {"img2dataset": "rival", "curate": "own"}[who], files)
+        for who, out in (("img2dataset", "rival"), ("curate", "own")):
+            tell_quality(who, scratch / out, files)
 
 
 def usable_images(folder: Path, to: Path) -> dict[str, Path]:
@@ -100,7 +104,7 @@ def rival_command(table: Path, out: Path) -> list[str]:
     return [
         IMG2DATASET, f"--url_list={table}", "--input_format=parquet", "--url_col=URL",
         "--caption_col=TEXT", "--output_format=webdataset", f"--output_folder={out}",
-        "--processes_count=2", "--thread_count=64", f"--image_size={SIZE}",
+        f"--processes_count={PROCESSES}", "--thread_count=64", f"--image_size={SIZE}",
         "--resize_mode=center_crop", "--encode_quality=95", "--number_sample_per_shard=1500",
         "--enable_wandb=False",
     ]  # fmt: skip
@@ -110,7 +114,7 @@ def own_command(table: Path, out: Path, port: int) -> list[str]:
     hosts = [f"--allow-host=127.0.0.{1 + i}:{port}" for i in range(HOSTS)]
     return [
         str(Path(sys.executable).with_name("curate")), "fetch-pairs", str(table), "--out", str(out),
-        "--kind", "pairs", "--url-col", "URL", "--caption-col", "TEXT", "--workers", "2",
+        "--kind", "pairs", "--url-col", "URL", "--caption-col", "TEXT", "--workers", str(PROCESSES),
         "--thread-count", "64", "--image-size", str(SIZE), "--retries", "0",
         "--number-sample-per-shard", "1500", *hosts,
     ]  # fmt: skip
@@ -118,8 +122,23 @@ def own_command(table: Path, out: Path, port: int) -> list[str]:
 
 def measure(command: list[str], out: Path) -> dict[str, float]:
     """Seconds on the clock and of processors, the server's left out, and images stored."""
+    return {**measure_command(command), "images": sum(1 for _ in stored(out))}
+
+
+def measure_bare(files: Path, count: int) -> dict[str, float]:
+    """Likewise, of as many processes that only decode, resize and encode."""
+    command = [sys.executable, "-m", "benchmarks.images.bare", str(files), str(count // PROCESSES)]
+    both = " & ".join([shlex.join(command)] * PROCESSES)
+    return {**measure_command(["sh", "-c", f"{both} & wait"]), "images": count}
+
+
+def measure_command(command: list[str]) -> dict[str, float]:
+    # As in a user's shell: what Python compiles it keeps.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     seconds: dict[int, float] = {}
     while process.poll() is None:
         seconds.update(processor_seconds(process.pid))
@@ -127,7 +146,7 @@ def measure(command: list[str], out: Path) -> dict[str, float]:
     wall = time.monotonic() - started
     if process.returncode:
         sys.exit(f"{command[0]} ended with status {process.returncode}")
-    return {"wall": wall, "cpu": sum(seconds.values()), "images": sum(1 for _ in stored(out))}
+    return {"wall": wall, "cpu": sum(seconds.values())}
 
 
 def processor_seconds(root: int) -> dict[int, float]:
@@ -175,8 +194,10 @@ def tell(measured: dict[str, dict[str, float]]) -> None:
         print(
             f"{who:<14}{m['images']:>8,.0f}{m['wall']:>9.1f}{m['cpu']:>9.1f}{wall:>12.1f}{cpu:>12.1f}"
         )
-    (wall, cpu), (own_wall, own_cpu) = rates["img2dataset"], rates["curate"]
-    print(f"{'ratio':<40}{own_wall / wall:>12.2f}{own_cpu / cpu:>12.2f}")
+    wall, cpu = rates["img2dataset"]
+    for who in ("curate", "bare"):
+        ratios = f"{rates[who][0] / wall:>12.2f}{rates[who][1] / cpu:>12.2f}"
+        print(f"{who + ' / img2dataset':<40}{ratios}")
 
 
 def tell_quality(who: str, out: Path, files: dict[str, Path]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters.consent import header_rule
-from filters.image import ImageFacts, image_rule, spread_rule
+from filters.image import ImageFacts, picture_rule, shape_rule, spread_rule
 from filters.node import node_rule
 from filters.pair import caption_rule, table_score_rule, table_size_rule
 from filters.record import classify_record
@@ -78,6 +78,8 @@ def facts(width: int = 100, height: int = 100, **changes: float) -> ImageFacts:
         (facts(201, 100), ImageRules(max_side=200), "image.max_side"),
         (facts(encoded_bytes=5_119), ImageRules(min_bytes=5_120), "image.min_bytes"),
         (facts(), ImageRules(formats=("jpeg",)), "image.format"),
+        (facts(100, 101), ImageRules(max_pixels=10_000), "image.max_pixels"),
+        (facts(frames=11), ImageRules(max_frames=10), "image.max_frames"),
         (facts(frames=2), ImageRules(), None),
         (facts(frames=2), ImageRules(drop_animated=True), "image.animated"),
         (facts(blank_share=0.99), ImageRules(max_blank_share=0.98), "image.max_blank_share"),
@@ -90,7 +92,7 @@ def facts(width: int = 100, height: int = 100, **changes: float) -> ImageFacts:
     ],
 )
 def test_image(image: ImageFacts, rules: ImageRules, rule: str | None) -> None:
-    assert rule_of(image_rule(image, rules)) == rule
+    assert (rule_of(shape_rule(image, rules)) or rule_of(picture_rule(image, rules))) == rule
 
 
 def test_an_image_on_too_many_pages_is_a_logo() -> None:
