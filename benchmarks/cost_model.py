@@ -26,7 +26,7 @@ SPOT_SHARE = 0.35
 GB_MONTH = 0.020
 """Object storage, standard class."""
 
-IMAGE_BY_HTTP_MS = 9.4
+IMAGE_BY_HTTP_MS = 7.9
 """CPU time of an image that is fetched, decoded, judged and stored (`make bench-images`)."""
 
 _KEPT = {"documents": "document", "images": "image", "shards": "packed document"}

@@ -36,6 +36,9 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except CurateError as error:
             fail(str(error), error.exit_code)
+        except BrokenPipeError:
+            # Whoever read the output has seen enough: click ends without a word.
+            raise
         except outside_errors() as error:
             fail(
                 f"{error}. Finished parts are kept: mend the cause and run the same command again."

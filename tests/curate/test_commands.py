@@ -246,6 +246,18 @@ def test_the_installed_command_teaches() -> None:
     assert all(name in shown for name in STAGE_NAMES)
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(run_folder: Path) -> None:
+    command = [str(Path(sys.executable).with_name("curate")), "stats", str(run_folder)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_two_processes_can_not_share_a_run(
     curate: Curate, crawl_folder: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
