@@ -186,9 +186,9 @@ def test_killed_and_given_again_nothing_stored_is_fetched_twice(tmp_path: Path) 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         stored = [
-            i for p in spool.rglob("[0-9]*.arrow") for i in pa.ipc.open_file(p).read_all()["entry"]
+            i for p in spool.rglob("[0-9]*.arrow") for i in pa.ipc.open_file(p).read_all()["url"]
         ]
-        urls = {json.loads(entry.as_py())["url"].split(address)[1] for entry in stored}
+        urls = {url.as_py().split(address)[1] for url in stored}
         assert 256 <= len(urls) < 1_200
         subprocess.run(given, check=True, capture_output=True)
         assert {site.requests[u] for u in urls} == {1}
