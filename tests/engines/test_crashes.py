@@ -56,10 +56,15 @@ def whole(crash_input: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
     return shard_sums(out / "run")
 
 
-def has_begun(out: Path, stage: str) -> bool:
-    """Whether a stage has written anything, finished or not."""
-    folders = (out / kind / stage for kind in ("ledger", "stages", "exchange"))
-    return any(True for folder in folders for path in folder.rglob("*") if path.is_file())
+def written_by(out: Path, stage: str) -> set[Path]:
+    """The files of a stage, finished or not."""
+    # os.walk passes over a folder that goes away under it: exchanges do.
+    return {
+        Path(folder, name)
+        for kind in ("ledger", "stages", "exchange")
+        for folder, _, names in os.walk(out / kind / stage)
+        for name in names
+    }
 
 
 def require_whole_files(out: Path) -> None:
@@ -90,13 +95,15 @@ def workers_of(pid: int) -> list[int]:
 def run_and_strike(
     command: list[str], out: Path, stage: str, strike: Callable[[subprocess.Popen[str]], None]
 ) -> tuple[int, str] | None:
-    """Start a run and strike it as soon as a stage begins.
+    """Start a run and strike it as soon as it writes something of a stage.
 
     Returns:
         Its exit code and what it said; None if the stage was done before.
     """
     if (out / "stages" / stage / "_SUCCESS.json").exists():
         return None
+    # An earlier run may have got that far before it saw that it was struck.
+    before = written_by(out, stage)
     process = subprocess.Popen(
         command,
         start_new_session=True,
@@ -105,7 +112,7 @@ def run_and_strike(
         text=True,
     )
     deadline = time.monotonic() + _STAGE_SECONDS
-    while not has_begun(out, stage):
+    while written_by(out, stage) <= before:
         assert time.monotonic() < deadline, f"{stage} has not begun"
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.001)
