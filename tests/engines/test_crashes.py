@@ -77,19 +77,21 @@ def require_whole_files(out: Path) -> None:
                 pa.ipc.open_file(source).read_all()
 
 
-def workers_of(pid: int) -> list[int]:
-    """The local worker processes of a command."""
-    found = []
+def processes(word: bytes) -> Iterator[tuple[int, str]]:
+    """Number and status of the processes whose command line has a word."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                status = (entry / "status").read_text()
-                command = (entry / "cmdline").read_bytes()
+                if word in (entry / "cmdline").read_bytes():
+                    yield int(entry.name), (entry / "status").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if f"PPid:\t{pid}\n" in status and b"pipelines.worker" in command:
-                found.append(int(entry.name))
-    return found
+
+
+def workers_of(pid: int) -> list[int]:
+    """The local worker processes of a command."""
+    found = processes(b"pipelines.worker")
+    return [number for number, status in found if f"PPid:\t{pid}\n" in status]
 
 
 def run_and_strike(
@@ -173,14 +175,10 @@ def test_an_engine_tries_again(
     command = curate("build-shards", *prose_input, "--out", out, *engines.place(where).arguments())
 
     def kill_harness(process: subprocess.Popen[str]) -> None:
-        harnesses = [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and b"sdk_worker_main" in (entry / "cmdline").read_bytes()
-        ]
+        harnesses = [number for number, _ in processes(b"sdk_worker_main")]
         assert harnesses
-        for pid in harnesses:
-            os.kill(pid, signal.SIGKILL)
+        for number in harnesses:
+            os.kill(number, signal.SIGKILL)
 
     told = run_and_strike(command, out, "documents", kill_harness)
     assert told is not None
