@@ -26,7 +26,8 @@ need go golang
 python3 -m venv "$to/venv"
 VIRTUAL_ENV=$to/venv "$uv" pip install --quiet --require-hashes -r "$here/../../lock/engines.txt"
 for engine in spark flink; do
-    (cd "$here" && mvn --batch-mode --quiet "-P$engine" "-DbuildDirectory=$to/$engine" package)
+    (cd "$here" && mvn --batch-mode --quiet -Dmaven.wagon.http.retryHandler.count=5 \
+        "-P$engine" "-DbuildDirectory=$to/$engine" package)
     cp "$to/$engine/$engine-job-server.jar" "$to/$engine-job-server.jar"
     rm -r "${to:?}/$engine"
 done
