@@ -31,7 +31,7 @@ class ImageShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts(ImageShape):
-    """What the rules look at."""
+    """What the rules look at once it is decoded."""
 
     channel_spread: int
     """Largest difference, 0 to 255, between two pixels of the stored image in one channel."""

@@ -24,6 +24,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "PCX")
 _SRGB = ImageCms.createProfile("sRGB")
+_USUAL_PROFILE_BYTES = 64 << 10
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -137,18 +138,21 @@ def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """An RGB image with the colours of an ICC profile in sRGB; an unusable profile is left out."""
     if not profile or b"sRGB" in profile:
         return picture
-    transform = _to_srgb(profile)
+    build = _usual_transform if len(profile) <= _USUAL_PROFILE_BYTES else _transform
+    transform = build(profile)
     return picture if transform is None else transform.apply(picture)
 
 
-@lru_cache(maxsize=64)
-def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """Most images have one of a few profiles, and a transform costs more than an image."""
+def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.buildTransform(source, _SRGB, "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError):
         return None
+
+
+_usual_transform = lru_cache(maxsize=64)(_transform)
+"""Most images with a profile have one of a few, and a transform costs more than an image."""
 
 
 def _upright(picture: Image.Image) -> Image.Image:
