@@ -1,4 +1,4 @@
-"""Statistics and views on a terminal."""
+"""Statistics and views, printed on a terminal: what these functions print is their result."""
 
 from __future__ import annotations
 

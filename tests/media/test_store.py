@@ -22,6 +22,8 @@ def test_members_are_where_their_offsets_say_and_the_bytes_repeat() -> None:
     assert (data, offsets) == build()
     for i, offset in enumerate(offsets):
         assert data[offset : offset + 6] == b"jpeg %d" % i
+    assert len(data) % tarfile.RECORDSIZE == 0
+    assert data.endswith(bytes(2 * tarfile.BLOCKSIZE))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         names = tar.getnames()
         assert names[:2] == ["0" * 32 + ".jpg", "0" * 32 + ".json"]
