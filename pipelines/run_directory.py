@@ -7,7 +7,8 @@ import os
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,33 @@ from fsspec.implementations.local import LocalFileSystem
 
 from schemas.errors import UsageError, outside_errors
 
-_ANSWER_SECONDS = 8.0
+_ANSWER_SECONDS = 6.0
+
+
+def _ask(question: Callable[[], object]) -> BaseException | None:
+    """What an object store says against a question; its clients try for minutes, this for seconds.
+
+    Raises:
+        Exception: the question failed for a reason that is not the store's.
+    """
+    answer: Future[object] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(question())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # The thread of an executor would keep the process from ending.
+    threading.Thread(target=ask, daemon=True).start()
+    wait([answer], _ANSWER_SECONDS)
+    if not answer.done():
+        return TimeoutError(f"no answer in {_ANSWER_SECONDS:.0f} s")
+    try:
+        answer.result()
+    except outside_errors() as error:
+        return error
+    return None
 
 
 class RunDirectory:
@@ -58,27 +85,22 @@ class RunDirectory:
         Raises:
             UsageError: there is none of the name, or the store does not answer.
         """
-        if self.is_local:
-            return
-        bucket = self._base.split("/")[0]
-        told: list[BaseException | bool] = []
 
-        def ask() -> None:
-            try:
-                told.append(bool(self._filesystem.exists(bucket)))
-            except outside_errors() as error:
-                told.append(error)
+        def bucket() -> str:
+            return self._base.split("/")[0]
 
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(_ANSWER_SECONDS)
-        problem = told[0] if told else f"no answer in {_ANSWER_SECONDS:.0f} s"
-        if problem is False:
+        # `exists` of s3fs says that there is no bucket where nobody answers. The clients look for
+        # credentials when they are made, which may take as long.
+        problem = _ask(lambda: self.is_local or self._filesystem.info(bucket()))
+        if isinstance(problem, PermissionError):
+            # The bucket may be closed to who may write below the run's path.
+            problem = _ask(lambda: self.exists())
+        if isinstance(problem, (FileNotFoundError, PermissionError)):
             raise UsageError(
-                f"{self.root}: there is no bucket {bucket!r}, or it is not for you to see. "
+                f"{self.root}: there is no bucket {bucket()!r}, or it is not for you to see. "
                 "Create it, or check its name and the credentials."
             )
-        if problem is not True:
+        if problem is not None:
             raise UsageError(
                 f"{self.root}: its object store can't be asked: {problem}. Check the network, the "
                 "endpoint and the credentials."

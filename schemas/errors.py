@@ -23,7 +23,13 @@ def outside_errors() -> tuple[type[BaseException], ...]:
     The clients' own errors are no `OSError`; they exist only where a client is loaded.
     """
     found: list[type[BaseException]] = [OSError]
-    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
+    clients = (
+        ("botocore.exceptions", "BotoCoreError"),
+        ("aiohttp", "ClientError"),
+        ("gcsfs.retry", "HttpError"),
+        ("google.auth.exceptions", "GoogleAuthError"),
+    )
+    for module, name in clients:
         loaded = sys.modules.get(module)
         if loaded is not None:
             found.append(getattr(loaded, name))

@@ -17,6 +17,10 @@ _UNAVAILABLE = (
     b"<Message>Please try again.</Message></Error>"
 )
 
+_DENIED = (
+    b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
+)
+
 
 @dataclass
 class Store:
@@ -28,8 +32,11 @@ class Store:
     """Of so many requests one is answered with 503; 0 for none."""
     allowed: int | None = None
     """Requests that are let through before all are answered with 503; None for all."""
+    bucket_hidden: bool = False
+    """Whether the bucket itself may not be looked at, as where only a folder of it is granted."""
     requests: int = 0
     refused: int = 0
+    denied: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refuses(self) -> bool:
@@ -42,9 +49,20 @@ class Store:
             self.refused += refuse
         return refuse
 
-    def behave(self, *, every: int = 0, allowed: int | None = None) -> None:
+    def hides(self, verb: str, path: str) -> bool:
+        name, _, query = path.strip("/").partition("?")
+        looks = verb in ("GET", "HEAD") and "/" not in name and "prefix=" not in query
+        hidden = self.bucket_hidden and looks
         with self.lock:
-            self.every, self.allowed, self.requests, self.refused = every, allowed, 0, 0
+            self.denied += hidden
+        return hidden
+
+    def behave(
+        self, *, every: int = 0, allowed: int | None = None, bucket_hidden: bool = False
+    ) -> None:
+        with self.lock:
+            self.every, self.allowed, self.bucket_hidden = every, allowed, bucket_hidden
+            self.requests, self.refused, self.denied = 0, 0, 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,6 +111,9 @@ def _handler_to(port: int) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.store.refuses():
                 self._answer(503, [("Content-Type", "application/xml")], _UNAVAILABLE)
+                return
+            if self.store.hides(self.command, self.path):
+                self._answer(403, [("Content-Type", "application/xml")], _DENIED)
                 return
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request(self.command, self.path, body, dict(self.headers))
