@@ -12,7 +12,6 @@ every pipeline (3 to 7 seconds each time); a resident pool costs 0.1 to 0.2.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +31,9 @@ from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
 
 from pipelines import dataflow
+from pipelines.beam_logs import quieten_beam
 from pipelines.job_server import job_server
-from pipelines.tasks import work_error_in
+from pipelines.tasks import WorkError, work_error_in
 from pipelines.worker_pool import EngineError, WorkerPool
 from pipelines.worker_processes import (
     PORTABLE_RUNNERS,
@@ -42,10 +42,7 @@ from pipelines.worker_processes import (
     worker_processes,
 )
 
-# The runner warns that workers without its multi-process mode don't work in parallel; ours do.
-logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
-# What went wrong is in the error that is raised, too: told once is enough.
-logging.getLogger("apache_beam.runners.portability.portable_runner").setLevel(logging.CRITICAL)
+quieten_beam()
 
 RUNNERS = ("direct", *PORTABLE_RUNNERS, "dataflow")
 
@@ -166,7 +163,7 @@ class Engine:
                 job()
             else:
                 self._pool.watch(job)
-        except RuntimeError as error:
+        except (RuntimeError, WorkError) as error:
             raise self._translated(error) from error
         except grpc.RpcError as error:
             raise EngineError(
@@ -224,10 +221,10 @@ class Engine:
             chosen = ["--runner=DataflowRunner", "--sdk_location=container"]
         return PipelineOptions([*chosen, *self._beam_options, *more])
 
-    def _translated(self, error: RuntimeError) -> Exception:
+    def _translated(self, error: RuntimeError | WorkError) -> Exception:
         """The error to raise for one of Beam's: in words where no trace helps."""
         text = str(error)
-        told = work_error_in(text)
+        told = work_error_in(f"{type(error).__name__}: {text}")
         if told is not None:
             return told
         if self.runner == "direct" or "Traceback (most recent call last)" in text:

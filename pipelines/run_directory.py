@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -21,6 +22,9 @@ from fsspec.implementations.local import LocalFileSystem
 from schemas.errors import UsageError, outside_errors
 
 _ANSWER_SECONDS = 6.0
+
+# What a request ended with is in the error that is raised, too: told once is enough.
+logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
 
 
 def _ask(question: Callable[[], object]) -> BaseException | None:

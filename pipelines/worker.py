@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import threading
 
 import grpc
+
+from pipelines.beam_logs import quieten_beam
+from pipelines.tasks import work_error_in
 
 
 def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
@@ -16,9 +20,23 @@ def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
 
 
+class _Untold(io.TextIOWrapper):
+    """Standard error without the traces that Beam prints of failures which the command tells."""
+
+    _kept_back = False
+
+    def write(self, text: str) -> int:
+        is_end_of_kept_back = self._kept_back and text == "\n"
+        self._kept_back = work_error_in(text) is not None
+        if self._kept_back or is_end_of_kept_back:
+            return len(text)
+        return super().write(text)
+
+
 def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)
-    logging.getLogger("apache_beam.runners.worker.data_plane").setLevel(logging.CRITICAL)
+    quieten_beam()
+    sys.stderr = _Untold(sys.stderr.buffer, line_buffering=True)
     threading.excepthook = _tell_of_thread
     from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 

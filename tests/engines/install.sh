@@ -2,6 +2,7 @@
 # Everything that the engine tests start, into one folder: install.sh FOLDER
 #   FOLDER/spark-job-server.jar, flink-job-server.jar   Beam's job servers (pom.xml)
 #   FOLDER/bin/prism, bin/boot                          Beam's Prism runner and its worker boot
+#   FOLDER/bin/fake-gcs-server                          a Google Cloud Storage of one machine
 #   FOLDER/venv                                         distributions of Spark and of Flink
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -34,3 +35,4 @@ done
 modules=github.com/apache/beam/sdks/v2
 GOBIN=$to/bin go install "$modules/go/cmd/prism@v$beam" "$modules/python/container@v$beam"
 mv "$to/bin/container" "$to/bin/boot"
+GOBIN=$to/bin go install github.com/fsouza/fake-gcs-server@v1.56.1

@@ -8,6 +8,7 @@ import apache_beam as beam
 import pytest
 
 from pipelines.engine import Engine, EngineError
+from pipelines.tasks import WorkError, working_on
 
 
 def test_every_item_is_taken_once_costliest_first() -> None:
@@ -63,3 +64,33 @@ def test_the_death_of_a_worker_is_told() -> None:
         pytest.raises(EngineError, match="ended with status -9 .* run the same command again"),
     ):
         engine.run(lambda p: p | beam.Create([1, 2]) | beam.Map(die))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_user_can_mend_is_told_in_words_alone(
+    workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> None:
+        with working_on("stage x, part y"):
+            raise OSError(28, "No space left on device")
+
+    with Engine(workers=workers) as engine, pytest.raises(WorkError) as raised:
+        engine.run(lambda p: p | beam.Create([1, 2]) | beam.Map(refuse))
+    assert str(raised.value) == (
+        "stage x, part y: [Errno 28] No space left on device. Finished parts are kept: mend the "
+        "cause and run the same command again."
+    )
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_of_the_program_keeps_its_trace(
+    workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def divide(number: int) -> float:
+        return 1 / (number - 1)
+
+    error = ZeroDivisionError if workers == 1 else RuntimeError
+    with Engine(workers=workers) as engine, pytest.raises(error, match="division by zero"):
+        engine.run(lambda p: p | beam.Create([1, 2]) | beam.Map(divide))
+    assert ("in divide" in capfd.readouterr().err) == (workers == 2)

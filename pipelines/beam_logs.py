@@ -1,0 +1,21 @@
+"""Beam's log lines that would tell a second time what the command tells in the end."""
+
+from __future__ import annotations
+
+import logging
+
+_LEVELS = {
+    # It warns that workers without its multi-process mode don't work in parallel; ours do.
+    "apache_beam.runners.portability.fn_api_runner.fn_runner": logging.ERROR,
+    # What a step raised reaches the command, with its trace where a trace helps.
+    "apache_beam.runners.common": logging.CRITICAL,
+    "apache_beam.runners.portability.portable_runner": logging.CRITICAL,
+    "apache_beam.runners.worker.sdk_worker": logging.CRITICAL,
+    # Engines hang up on their workers after a job.
+    "apache_beam.runners.worker.data_plane": logging.CRITICAL,
+}
+
+
+def quieten_beam() -> None:
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
