@@ -110,9 +110,10 @@ $(VENV)/.installed-%: lock/%.txt pyproject.toml hatch_build.py $(COMPILED) | $(U
 	tests/engines/install.sh .engines
 	touch $@
 
-.venv-gcp/.installed: lock/gcp.txt pyproject.toml | $(UV)
+.venv-gcp/.installed: lock/gcp.txt pyproject.toml hatch_build.py $(COMPILED) | $(UV)
 	$(PYTHON) -m venv .venv-gcp
 	VIRTUAL_ENV=.venv-gcp $(UV) pip install --quiet --require-hashes -r lock/gcp.txt
+	VIRTUAL_ENV=.venv-gcp $(UV) pip install --quiet --no-deps -e .
 	touch $@
 
 .venv-datatrove/.installed: lock/datatrove.txt | $(UV)

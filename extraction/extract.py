@@ -93,6 +93,7 @@ def extract(
         comments=tuple(content.comments),
         scores={"extraction.confidence": round(content.confidence, 3)},
         left_out=tuple(content.left_out),
+        consent={"x-robots-tag": metadata.robots, "tdm-reservation": metadata.tdm_reservation},
     )
 
 

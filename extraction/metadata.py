@@ -1,4 +1,4 @@
-"""What a page says of itself in its head: title, author, date, language, lead image."""
+"""What a page says of itself in its head: title, author, date, language, lead image, its use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _DATES = (
 )
 _LANGUAGES = ("content-language", "og:locale", "dc.language")
 _IMAGES = ("og:image", "og:image:url", "og:image:secure_url", "twitter:image")
-_WANTED = frozenset((*_TITLES, *_AUTHORS, *_DATES, *_LANGUAGES, *_IMAGES))
+_TDM = "tdm-reservation"
+_WANTED = frozenset((*_TITLES, *_AUTHORS, *_DATES, *_LANGUAGES, *_IMAGES, _TDM))
 _NAMING = ("property", "name", "itemprop", "http-equiv")
 _ISO_DATE = re.compile(r"\s*(\d{4})[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
@@ -49,11 +50,16 @@ class Metadata:
     """As declared, in lower case with hyphens (`en`, `pt-br`)."""
     image: str = ""
     """Address of the lead image, as written."""
+    robots: str = ""
+    """Directives to all robots, separated by commas."""
+    tdm_reservation: str = ""
+    """`1` where the rights of text and data mining are reserved (W3C TDMRep, section 6.3)."""
 
 
 def read_metadata(tree: LexborHTMLParser) -> Metadata:
     """Metadata of a parsed page: meta elements first, JSON-LD for what they leave out."""
     said: dict[str, str] = {}
+    robots: list[str] = []
     for node in tree.css("meta"):
         attributes = node.attributes
         content = attributes.get("content")
@@ -61,7 +67,9 @@ def read_metadata(tree: LexborHTMLParser) -> Metadata:
             continue
         for naming in _NAMING:
             name = (attributes.get(naming) or "").lower()
-            if name in _WANTED:
+            if name == "robots":
+                robots.append(content)
+            elif name in _WANTED:
                 said.setdefault(name, " ".join(content.split()))
     title = tree.css_first("title")
     author = next((said[n] for n in _AUTHORS if _is_name(said.get(n, ""))), "")
@@ -75,6 +83,8 @@ def read_metadata(tree: LexborHTMLParser) -> Metadata:
         published=published,
         language=_language(tree, said),
         image=_first(said, _IMAGES),
+        robots=",".join(robots),
+        tdm_reservation=said.get(_TDM, ""),
     )
 
 

@@ -1,9 +1,10 @@
-"""Consent as servers express it: X-Robots-Tag and the TDM reservation protocol."""
+"""Consent as servers and pages express it: robots directives and the TDM reservation protocol."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from schemas.image_settings import Fetch
 from schemas.verdict import KEEP, Drop, Verdict
@@ -31,3 +32,11 @@ def header_rule(headers: Mapping[str, str], rules: Fetch) -> Verdict:
         if reservation and reservation.group(1) == "1":
             return Drop("consent.tdm_reservation", "1")
     return KEEP
+
+
+def page_rule(consent: Mapping[str, str], rules: Fetch) -> Verdict:
+    """Judge what the head of a page says in `<meta>` elements, given as the headers that say it."""
+    verdict = header_rule(consent, rules)
+    if isinstance(verdict, Drop) and verdict.rule == "consent.header":
+        return replace(verdict, rule="consent.meta")
+    return verdict

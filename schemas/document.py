@@ -99,6 +99,9 @@ class Document:
     """Every number that a filter computed, under the rule's name: thresholds can be re-cut."""
     left_out: tuple[LeftOutImage, ...] = ()
     """Not stored with the document: its rows stand in the ledger."""
+    consent: dict[str, str] = field(default_factory=dict)
+    """What the page's head says of its use, under the names of the response headers that say the
+    same; judged at once, not stored."""
 
     @property
     def text(self) -> str:

@@ -63,7 +63,7 @@ class Fetch(Section):
     retry_seconds: float = Field(1.0, ge=0, description="First pause before a retry; doubles.")
     disallowed_directives: tuple[str, ...] = Field(
         ("noai", "noimageai", "noindex", "noimageindex", "noml"),
-        description="X-Robots-Tag directives that refuse use for training.",
+        description="X-Robots-Tag and robots `<meta>` directives that refuse use for training.",
     )
     honour_robots_txt: bool = True
     honour_tdm_reservation: bool = True

@@ -50,6 +50,10 @@ def crawl(part: int) -> list[Response]:
         page_with(base + 3, [f"/i/{base}broken.png", f"/i/{base}noai.png", "/i/absent.png"]),
         page_with(base + 4, good[4:6], **{"X-Robots-Tag": "noai"}),
         html_page(
+            f"{HOST}/refusing{base}.html",
+            f"<meta name=Robots content='follow, NoAI'>{paragraph(base)}<img src={good[6]}>",
+        ),
+        html_page(
             f"{HOST}/german{base}.html", "<p>Der Hafen ist am Morgen noch ganz still.</p>" * 9
         ),
         html_page(f"{HOST}/short{base}.html", "<p>Hello there.</p><img src=/i/0.png>"),

@@ -64,6 +64,7 @@ def test_every_rule_that_the_crawl_breaks_is_in_the_ledger(run_folder: Path) -> 
         "page.min_words",
         "page.no_image",
         "consent.header",
+        "consent.meta",
         "node.repeated",
         "image.icon",
         "image.min_side",

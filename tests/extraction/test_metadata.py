@@ -37,6 +37,12 @@ def test_days(text: str, day: str) -> None:
         ("<html lang=''><meta property=og:locale content=fr_FR>", Metadata(language="fr-fr")),
         ("<meta property=og:image content=/a.jpg>", Metadata(image="/a.jpg")),
         (
+            "<meta name=ROBOTS content='noai, follow'><meta content=noindex name=robots>",
+            Metadata(robots="noai, follow,noindex"),
+        ),
+        ("<meta name=googlebot content=noindex>", Metadata()),
+        ("<meta name=tdm-reservation content=' 1'>", Metadata(tdm_reservation="1")),
+        (
             '<script type="application/ld+json">{"@graph": [{"headline": "H", "datePublished": '
             '"2020-01-02", "author": [{"name": "Ann"}, "Ben"]}]}</script>',
             Metadata(author="Ann, Ben", published="2020-01-02"),
