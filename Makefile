@@ -75,7 +75,7 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt -o lock/core.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra train -o lock/train.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra gcp -o lock/gcp.txt
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra clip --extra train --extra jax --group dev -o lock/dev.txt
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) -c lock/all.txt --extra s3 --extra fallback --extra classifier --extra kenlm --extra nltk --extra clip --extra train --extra jax --group dev -o lock/dev.txt
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --upgrade --group bench -o lock/bench.txt
 	$(UV) pip compile --group datatrove $(LOCK_OPTIONS) --upgrade -o lock/datatrove.txt
 	$(UV) pip compile --group engines $(LOCK_OPTIONS) --upgrade -o lock/engines.txt

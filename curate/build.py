@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 
 from extraction.fallback import require_fallback
-from filters.models import require_kenlm
+from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
@@ -101,8 +101,7 @@ def build_shards(
     """
     if recipe.extraction.fallback:
         require_fallback()
-    if recipe.filters.text.perplexity is not None:
-        require_kenlm()
+    require_packages(recipe.filters)
     run = RunDirectory(out)
     run.require_place()
     plan = plan_run(recipe)

@@ -67,5 +67,5 @@ def _model(path: str | None) -> fasttext.FastText._FastText:
         return fasttext.load_model(path)
     except ValueError as error:
         raise LanguageModelError(
-            f"filters.page.language_model: {path} can't be read as a fastText model: {error}"
+            f"language_model: {path} can't be read as a fastText model: {error}"
         ) from error

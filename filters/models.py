@@ -1,16 +1,19 @@
-"""Rules by trained models: a fastText classifier of quality, and perplexity under KenLM."""
+"""Rules by trained models: quality by fastText, perplexity by KenLM, nouns by NLTK's tagger."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import lru_cache
 from typing import Any
 
 import fasttext
+import fsspec
 import sentencepiece
 
 from filters.ccnet import ccnet_normalized
 from schemas.errors import CurateError, UsageError
+from schemas.filter_rules import NOUN_TAGGER_FILES, Filters
 from schemas.text_rules import ClassifierRules, PerplexityRules
 from schemas.verdict import Drop, Keep, Verdict
 
@@ -19,17 +22,21 @@ class ModelError(UsageError):
     """A model that a rule names can't be read."""
 
 
-def require_kenlm() -> None:
-    """Check that the package is there.
+def require_packages(filters: Filters) -> None:
+    """Check that the packages of the rules are there.
 
     Raises:
-        CurateError: it is not.
+        CurateError: one is not.
     """
-    if importlib.util.find_spec("kenlm") is None:
-        raise CurateError(
-            "filters.text.perplexity needs the package kenlm. Install the extra `kenlm` of "
-            "curate-pretraining, or set the rule to null."
-        )
+    for rule, is_on, package in (
+        ("filters.text.perplexity", filters.text.perplexity is not None, "kenlm"),
+        ("filters.pair.noun_tagger", filters.pair.noun_tagger is not None, "nltk"),
+    ):
+        if is_on and importlib.util.find_spec(package) is None:
+            raise CurateError(
+                f"{rule} needs the package {package}. Install the extra `{package}` of "
+                "curate-pretraining, or set the rule to null."
+            )
 
 
 def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
@@ -102,3 +109,36 @@ def _language_model(path: str, tokenizer: str | None) -> tuple[Any, Any]:
         return model, sentencepiece.SentencePieceProcessor(model_file=tokenizer)
     except (OSError, RuntimeError) as error:
         raise ModelError(f"filters.text.perplexity: a model can't be read: {error}") from error
+
+
+def has_noun(text: str, folder: str) -> bool:
+    """Whether NLTK's tagger calls a word of an English text a noun.
+
+    Args:
+        text: a caption or a sentence.
+        folder: of `averaged_perceptron_tagger_eng`, as NLTK's downloader unpacks it.
+
+    Raises:
+        ModelError: the tagger can't be read.
+    """
+    tagger, tokenizer = _tagger(folder)
+    return any(tag.startswith("NN") for _, tag in tagger.tag(tokenizer.tokenize(text)))
+
+
+def _json(path: str) -> Any:
+    with fsspec.open(path, "rb") as stream:
+        return json.load(stream)
+
+
+@lru_cache(maxsize=1)
+def _tagger(folder: str) -> tuple[Any, Any]:
+    from nltk.tag.perceptron import PerceptronTagger
+    from nltk.tokenize import NLTKWordTokenizer
+
+    tagger = PerceptronTagger(load=False)
+    try:
+        # NLTK itself reads from its own data folders alone.
+        tagger.decode_json_params(_json(f"{folder}/{name}") for name in NOUN_TAGGER_FILES)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"filters.pair.noun_tagger: {folder} can't be read: {error}") from error
+    return tagger, NLTKWordTokenizer()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from filters.language import identify_language
+from filters.models import has_noun
+from filters.words import phrases_of_files
 from schemas.document import ImageSegment
 from schemas.filter_rules import PairRules
 from schemas.verdict import KEEP, Drop, Verdict
@@ -13,7 +16,11 @@ _TAG = re.compile(r"<[A-Z][A-Z_]*>")
 
 
 def caption_rule(caption: str, rules: PairRules) -> Verdict:
-    """Judge a caption by its length (LAION, COYO) and anonymised names (KOSMOS-1 B.1.2)."""
+    """Judge a caption by length (LAION, COYO), anonymised names (KOSMOS-1 B.1.2), words (COYO).
+
+    Raises:
+        UsageError: a list or a model that the rules name can't be read.
+    """
     if len(caption) < rules.min_caption_chars:
         return Drop("pair.min_caption_chars", len(caption), rules.min_caption_chars)
     if len(caption) > rules.max_caption_chars:
@@ -25,6 +32,21 @@ def caption_rule(caption: str, rules: PairRules) -> Verdict:
         return Drop("pair.max_caption_words", words, rules.max_caption_words)
     if rules.drop_tagged_captions and (tag := _TAG.search(caption)):
         return Drop("pair.tagged_caption", tag.group())
+    return _words_rule(caption, rules)
+
+
+def _words_rule(caption: str, rules: PairRules) -> Verdict:
+    """Judge a caption by its words: cheapest first."""
+    if rules.banned_word_lists:
+        banned = phrases_of_files(rules.banned_word_lists, "filters.pair.banned_word_lists")
+        if found := banned.search(" ".join(caption.lower().split())):
+            return Drop("pair.banned_word", found.group())
+    if rules.language is not None:
+        language, score = identify_language(caption, rules.language_model)
+        if language != rules.language:
+            return Drop("pair.language", f"{language} {score:.3f}", rules.language)
+    if rules.noun_tagger is not None and not has_noun(caption, rules.noun_tagger):
+        return Drop("pair.no_noun", caption[:100])
     return KEEP
 
 

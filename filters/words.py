@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 
@@ -35,9 +36,32 @@ def words_of_file(path: str, key: str) -> frozenset[str]:
     Raises:
         ListError: it can't be read.
     """
+    return frozenset(_words(_text_of(path, key)))
+
+
+@lru_cache(maxsize=8)
+def phrases_of_files(paths: tuple[str, ...], key: str) -> re.Pattern[str]:
+    """What finds the words and phrases of text files, one a line, in text in lower case.
+
+    Args:
+        paths: where the files lie; `#` starts a comment in them.
+        key: of the recipe that names them, for the message.
+
+    Raises:
+        ListError: one can't be read, or there is nothing in any.
+    """
+    lines = (line.split("#")[0] for path in paths for line in _text_of(path, key).splitlines())
+    phrases = sorted({" ".join(line.lower().split()) for line in lines} - {""})
+    if not phrases:
+        raise ListError(f"{key}: there is no word in {', '.join(paths)}")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, phrases))})(?!\w)")
+
+
+def _text_of(path: str, key: str) -> str:
     try:
         with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as stream:
-            return frozenset(_words(stream.read()))
+            text: str = stream.read()
+            return text
     except (OSError, UnicodeDecodeError) as error:
         raise ListError(f"{key}: the list {path} can't be read: {error}") from error
 

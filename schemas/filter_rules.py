@@ -129,6 +129,12 @@ class ImageRules(Section):
     )
 
 
+NOUN_TAGGER_FILES = tuple(
+    f"averaged_perceptron_tagger_eng.{part}.json" for part in ("weights", "tagdict", "classes")
+)
+"""What the folder of NLTK's tagger holds."""
+
+
 class PairRules(Section):
     """Rules on an image-caption pair before its image is fetched.
 
@@ -141,6 +147,24 @@ class PairRules(Section):
     max_caption_words: int | None = Field(None, ge=1, description="COYO-700M: 256.")
     drop_tagged_captions: bool = Field(
         True, description="Drop captions with tags such as <PERSON> (KOSMOS-1 B.1.2)."
+    )
+    banned_word_lists: tuple[str, ...] = Field(
+        (),
+        description="Files of words and phrases, one a line; a caption with one of them goes "
+        "(COYO-700M: three lists of profanity).",
+    )
+    language: str | None = Field(
+        None,
+        description="ISO 639-1 code of the captions to keep (LAION-2B-en and COYO-700M: en, by "
+        "cld3; their tables are of these already).",
+    )
+    language_model: str | None = Field(
+        None, description="fastText model that names languages, as of the rules on pages."
+    )
+    noun_tagger: str | None = Field(
+        None,
+        description="Folder of NLTK's averaged_perceptron_tagger_eng; a caption without a noun "
+        "goes (COYO-700M).",
     )
     max_caption_repeats: int | None = Field(
         None, ge=1, description="Most pairs with the same caption (COYO-700M: 10)."

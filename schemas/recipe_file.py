@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas.errors import UsageError
-from schemas.filter_rules import Filters
+from schemas.filter_rules import NOUN_TAGGER_FILES, Filters
 from schemas.recipe import Recipe
 
 
@@ -102,7 +102,11 @@ def filter_files(filters: Filters) -> list[tuple[str, str]]:
         *(("filters.url.blocked_urls", path) for path in url.blocked_urls),
         ("filters.page.language_model", filters.page.language_model),
         *(("filters.image.blocked_hashes", path) for path in filters.image.blocked_hashes),
+        *(("filters.pair.banned_word_lists", path) for path in filters.pair.banned_word_lists),
+        ("filters.pair.language_model", filters.pair.language_model),
     ]
+    if (tagger := filters.pair.noun_tagger) is not None:
+        named += [("filters.pair.noun_tagger", f"{tagger}/{name}") for name in NOUN_TAGGER_FILES]
     if text.classifier is not None:
         named.append(("filters.text.classifier.model", text.classifier.model))
     if text.perplexity is not None:
