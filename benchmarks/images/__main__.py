@@ -11,11 +11,9 @@ processes that only decode, resize and encode (`bare`) show what is left to be g
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,13 +25,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+
+from benchmarks.images.pictures import QUALITY, SIZE, psnr, usable_images
 
 COUNT = 6_000
 PROCESSES = 2
 HOSTS = 40
 LATENCY_SECONDS = "0.05"
-SIZE = 224
 IMG2DATASET = ".venv-img2dataset/bin/img2dataset"
 
 
@@ -67,26 +65,6 @@ def main() -> None:
             tell_quality(who, scratch / out, files)
 
 
-def usable_images(folder: Path, to: Path) -> dict[str, Path]:
-    """Copies of the images that both can decode, by their new names."""
-    to.mkdir()
-    found: dict[str, Path] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        try:
-            with Image.open(path) as image:
-                if image.format not in ("JPEG", "PNG", "WEBP") or min(image.size) < 64:
-                    continue
-                if image.mode != "RGB" or image.getexif().get(0x0112, 1) != 1:
-                    continue
-                image.load()
-        except OSError:
-            continue
-        name = f"{len(found):05d}{path.suffix}"
-        shutil.copyfile(path, to / name)
-        found[name] = to / name
-    return found
-
-
 def write_table(path: Path, files: dict[str, Path], port: int, count: int) -> Path:
     names = list(files)
     rows = [
@@ -105,8 +83,8 @@ def rival_command(table: Path, out: Path) -> list[str]:
         IMG2DATASET, f"--url_list={table}", "--input_format=parquet", "--url_col=URL",
         "--caption_col=TEXT", "--output_format=webdataset", f"--output_folder={out}",
         f"--processes_count={PROCESSES}", "--thread_count=64", f"--image_size={SIZE}",
-        "--resize_mode=center_crop", "--encode_quality=95", "--number_sample_per_shard=1500",
-        "--enable_wandb=False",
+        "--resize_mode=center_crop", f"--encode_quality={QUALITY}",
+        "--number_sample_per_shard=1500", "--enable_wandb=False",
     ]  # fmt: skip
 
 
@@ -212,15 +190,6 @@ def tell_quality(who: str, out: Path, files: dict[str, Path]) -> None:
         f"{who}: PSNR to the reference of {values.size} images: least {values.min():.1f} dB, "
         f"median {np.median(values):.1f} dB"
     )
-
-
-def psnr(jpeg: bytes, original: Path) -> float:
-    with Image.open(original) as image:
-        reference = ImageOps.fit(image.convert("RGB"), (SIZE, SIZE), Image.Resampling.BICUBIC)
-    with Image.open(io.BytesIO(jpeg)) as image:
-        got = np.asarray(image.convert("RGB"), np.float64)
-    error = ((got - np.asarray(reference, np.float64)) ** 2).mean()
-    return float(10 * np.log10(255**2 / error)) if error else 99.0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-SIZE, QUALITY = 224, 95
+from benchmarks.images.pictures import QUALITY, SIZE
 
 
 def make(data: bytes) -> bytes:

@@ -126,8 +126,8 @@ def _gateway_to(port: int) -> Iterator[Store]:
 def _handler_to(port: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body in one packet: the second would wait for the first to be acknowledged.
-        wbufsize = -1
+        # A body would wait until the head before it is acknowledged.
+        disable_nagle_algorithm = True
         store: Store
 
         def _pass_on(self) -> None:
