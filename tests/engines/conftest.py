@@ -191,6 +191,20 @@ def prose_input(tmp_path_factory: pytest.TempPathFactory) -> Input:
     return str(path), "--input", f"{folder}/*.warc.gz"
 
 
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Documents and text of archives, and the images that lie in them."""
+    path = tmp_path_factory.mktemp("recipe") / "stored.yaml"
+    settings = {
+        "name": "stored",
+        "sources": {"web": {"format": "interleaved"}, "prose": {"format": "text"}},
+        "images": {"size": 64, "fetch": {"enabled": False}},
+        "tokenization": {"vocabulary": 300, "block": 256, "image_slots": 16, "shard_documents": 9},
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
 def curate(*arguments: object) -> list[str]:
     """The command line of `curate` in a process of its own."""
     return [sys.executable, "-m", "curate.cli", *map(str, arguments)]

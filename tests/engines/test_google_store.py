@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
-import yaml
 
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
@@ -34,19 +33,6 @@ def store(engines: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         write_warc(archives / f"crawl-{part}.warc.gz", crawl(part))
     with google_store(engines.engines, folder / "buckets", folder) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "stored.yaml"
-    settings = {
-        "name": "stored",
-        "sources": {"web": {"format": "interleaved"}, "prose": {"format": "text"}},
-        "images": {"size": 64, "fetch": {"enabled": False}},
-        "tokenization": {"vocabulary": 300, "block": 256, "image_slots": 16, "shard_documents": 9},
-    }
-    path.write_text(yaml.safe_dump(settings))
-    return path
 
 
 @pytest.fixture(scope="module")

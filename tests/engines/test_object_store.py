@@ -9,7 +9,6 @@ from pathlib import Path
 
 import fsspec
 import pytest
-import yaml
 
 from pipelines.part import done_parts, marker_path
 from pipelines.run_directory import RunDirectory
@@ -29,19 +28,6 @@ def store(engines: Started, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             patch.setenv(name, value)
         fsspec.filesystem("s3").mkdir(BUCKET)
         yield found
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "stored.yaml"
-    settings = {
-        "name": "stored",
-        "sources": {"web": {"format": "interleaved"}, "prose": {"format": "text"}},
-        "images": {"size": 64, "fetch": {"enabled": False}},
-        "tokenization": {"vocabulary": 300, "block": 256, "image_slots": 16, "shard_documents": 9},
-    }
-    path.write_text(yaml.safe_dump(settings))
-    return path
 
 
 @pytest.fixture(scope="module")
