@@ -36,7 +36,7 @@ class _Untold(io.TextIOWrapper):
 def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)
     quieten_beam()
-    sys.stderr = _Untold(sys.stderr.buffer, line_buffering=True)
+    sys.stderr = _Untold(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
     threading.excepthook = _tell_of_thread
     from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
