@@ -34,7 +34,7 @@ def header_rule(headers: Mapping[str, str], rules: Fetch) -> Verdict:
     return KEEP
 
 
-def page_rule(consent: Mapping[str, str], rules: Fetch) -> Verdict:
+def meta_rule(consent: Mapping[str, str], rules: Fetch) -> Verdict:
     """Judge what the head of a page says in `<meta>` elements, given as the headers that say it."""
     verdict = header_rule(consent, rules)
     if isinstance(verdict, Drop) and verdict.rule == "consent.header":

@@ -17,5 +17,6 @@ _LEVELS = {
 
 
 def quieten_beam() -> None:
+    """Set the levels, in the command and in its workers alike."""
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)

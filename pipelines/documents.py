@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from extraction import extract
 from filters.address import url_rule
-from filters.consent import header_rule, page_rule
+from filters.consent import header_rule, meta_rule
 from filters.language import language_rule
 from filters.node import node_rule
 from filters.page import coherence_rule, interspersed_rule, length_rule
@@ -253,7 +253,7 @@ class _DocumentsPart:
         )
         if isinstance(document, Drop):
             return document
-        consent = page_rule(document.consent, self.recipe.images.fetch)
+        consent = meta_rule(document.consent, self.recipe.images.fetch)
         if isinstance(consent, Drop):
             return consent
         return self.judge_document(document)

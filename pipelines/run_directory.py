@@ -93,12 +93,14 @@ class RunDirectory:
         def bucket() -> str:
             return self._base.split("/")[0]
 
+        # The client's code is no part of the answer: loading it may take seconds on a busy machine.
+        fsspec.get_filesystem_class(fsspec.utils.get_protocol(self.root))
         # `exists` of s3fs says that there is no bucket where nobody answers. The clients look for
         # credentials when they are made, which may take as long.
         problem = _ask(lambda: self.is_local or self._filesystem.info(bucket()))
         if isinstance(problem, PermissionError):
             # The bucket may be closed to who may write below the run's path.
-            problem = _ask(lambda: self.exists())
+            problem = _ask(self.exists)
         if isinstance(problem, (FileNotFoundError, PermissionError)):
             raise UsageError(
                 f"{self.root}: there is no bucket {bucket()!r}, or it is not for you to see. "

@@ -26,7 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.images.pictures import QUALITY, SIZE, psnr, usable_images
+from benchmarks.images import QUALITY, SIZE
+from benchmarks.images.pictures import psnr, usable_images
 
 COUNT = 6_000
 PROCESSES = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.images.pictures import QUALITY, SIZE
+from benchmarks.images import QUALITY, SIZE
 
 
 def make(data: bytes) -> bytes:

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pyvips
 import simplejpeg
 
-from benchmarks.images import bare
-from benchmarks.images.pictures import QUALITY, SIZE, psnr, usable_images
+from benchmarks.images import QUALITY, SIZE, bare
+from benchmarks.images.pictures import psnr, usable_images
 from benchmarks.timing import compare
 
 Pixels = npt.NDArray[np.uint8]

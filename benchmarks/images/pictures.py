@@ -1,4 +1,4 @@
-"""The images that are measured with, the size they get, how near a resize is to the reference."""
+"""The images that are measured with, and how near a resize is to the reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-SIZE, QUALITY = 224, 95
+from benchmarks.images import SIZE
 
 
 def usable_images(folder: Path, to: Path) -> dict[str, Path]:

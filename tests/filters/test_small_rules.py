@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.consent import header_rule, page_rule
+from filters.consent import header_rule, meta_rule
 from filters.image import ImageFacts, picture_rule, shape_rule, spread_rule
 from filters.node import node_rule
 from filters.pair import caption_rule, table_score_rule, table_size_rule
@@ -131,7 +131,7 @@ def test_caption(caption: str, rule: str | None) -> None:
 def test_consent(headers: dict[str, str], rule: str | None) -> None:
     assert rule_of(header_rule(headers, Fetch())) == rule
     of_page = "consent.meta" if rule == "consent.header" else rule
-    assert rule_of(page_rule(headers, Fetch())) == of_page
+    assert rule_of(meta_rule(headers, Fetch())) == of_page
 
 
 @pytest.mark.parametrize(
