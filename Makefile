@@ -10,7 +10,7 @@ COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py m
 export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test test-engines lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-engines test-gpu lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -24,6 +24,10 @@ test: $(VENV)/.installed-dev
 # Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well.
 test-engines: $(VENV)/.installed-dev .engines/.installed .venv-gcp/.installed
 	CURATE_ENGINES=.engines $(BIN)/python -m pytest tests/engines
+
+# On a machine with an NVIDIA GPU.
+test-gpu: $(VENV)/.installed-dev
+	CURATE_GPU=1 XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python -m pytest tests/gpu
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,15 +1,18 @@
 """CLIP by open_clip: similarity of images and texts, and heads over the image's embedding.
 
-Batches are what the caller makes of them and run on one thread of a processor, so that a score does
-not depend on what else is scored; it is rounded to thousandths, which no machine's last bits reach.
+Batches are what the caller makes of them and run on one thread of a processor or on a GPU, so that
+a score does not depend on what else is scored; it is rounded to thousandths, which the last bits of
+float32 hardly reach.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import pickle
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,8 +61,11 @@ class ClipModel:
         import torch
 
         self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        if self._device == "cpu":
+        gpu = torch.cuda.is_available()
+        self._device = "cuda" if gpu else "cpu"
+        self._half = gpu and rules.precision == "float16"
+        self._threads = (os.cpu_count() or 1) if gpu else 1
+        if not gpu:
             torch.set_num_threads(1)
         name = rules.model
         try:
@@ -102,18 +108,27 @@ class ClipModel:
         ]
 
     def _embed_images(self, images: Sequence[bytes]) -> Any:
-        pixels = []
-        for data in images:
-            with Image.open(io.BytesIO(data)) as image:
-                pixels.append(self._transform(image.convert("RGB")))
+        # A GPU would wait for one thread that decodes; on processors every worker is one already.
+        with ThreadPoolExecutor(self._threads) as threads:
+            pixels = list(threads.map(self._pixels, images))
         batch = self._torch.stack(pixels).to(self._device)
-        return self._model.encode_image(batch, normalize=True)
+        return self._embedded(self._model.encode_image, batch)
+
+    def _pixels(self, data: bytes) -> Any:
+        with Image.open(io.BytesIO(data)) as image:
+            return self._transform(image.convert("RGB"))
 
     def _embed_texts(self, texts: list[str]) -> Any:
         if not texts:
             return None
-        tokens = self._tokenizer(texts).to(self._device)
-        return self._model.encode_text(tokens, normalize=True)
+        return self._embedded(self._model.encode_text, self._tokenizer(texts).to(self._device))
+
+    def _embedded(self, encode: Any, values: Any) -> Any:
+        """Embeddings in float32, each of length 1."""
+        torch = self._torch
+        with torch.autocast(self._device, torch.float16, enabled=self._half):
+            features = encode(values)
+        return torch.nn.functional.normalize(features.float(), dim=-1)
 
     def _head(self, name: str, head: ScoreHead | None) -> Any:
         if head is None:

@@ -240,6 +240,11 @@ class ClipRules(Section):
     nsfw: ScoreHead | None = None
     max_nsfw: float | None = Field(None, description="mmc4: 0.1; OmniCorpus: 0.8.")
     batch_images: int = Field(64, ge=1, description="Images that are scored together.")
+    precision: Literal["float32", "float16"] = Field(
+        "float32",
+        description="What a GPU computes in; processors always take float32. float16 is some times "
+        "faster, and moves a similarity by a few ten-thousandths.",
+    )
 
     @model_validator(mode="after")
     def _heads_for_limits(self) -> ClipRules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ for _compiled in Path(extraction.__file__).parent.glob("*.so"):
     _source = _compiled.with_name(f"{_compiled.name.split('.')[0].removesuffix('__mypyc')}.py")
     if _source.stat().st_mtime > _compiled.stat().st_mtime:
         pytest.exit(f"{_compiled.name} is older than {_source.name}: run `make setup`", 2)
+
+GPU_ASKED = "CURATE_GPU" in os.environ
+if not GPU_ASKED:
+    # The suite has the same results everywhere: tests/gpu is what looks at a GPU.
+    os.environ.update(CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 needs_shared_data = pytest.mark.skipif(

@@ -238,8 +238,13 @@ class KosmosModel(nn.Module):
     dtype: Any = jnp.float32
     remat: bool = False
 
-    @nn.compact
     def __call__(self, batch: Batch, train: bool = False) -> Array:
+        # On a GPU, XLA multiplies float32 as TF32 unless it is told otherwise.
+        with jax.default_matmul_precision("float32" if self.dtype == jnp.float32 else None):
+            return self._logits(batch, train)
+
+    @nn.compact
+    def _logits(self, batch: Batch, train: bool) -> Array:
         config, ids = self.config, batch["input_ids"]
         embedding = self.param(
             "embedding", embedding_init, (self.shape.vocabulary, config.width), jnp.float32

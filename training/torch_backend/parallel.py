@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from schemas.errors import UsageError
 from training.torch_backend.model import KosmosModel
 
 Strategy = Literal["ddp", "fsdp"]
@@ -40,12 +41,23 @@ class Ranks:
 
 @contextmanager
 def process_group() -> Iterator[Ranks]:
-    """The ranks as torchrun's environment tells them; without it, one."""
+    """The ranks as torchrun's environment tells them; without it, one.
+
+    Raises:
+        UsageError: this machine has fewer GPUs than processes.
+    """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     gpu = torch.cuda.is_available()
     device = torch.device("cpu")
     if gpu:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        local, here = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if local >= here:
+            raise UsageError(
+                f"Each process needs a GPU of its own (got rank {local + 1} of this machine, which "
+                f"has {here}). Give torchrun --nproc-per-node={here}, or set CUDA_VISIBLE_DEVICES "
+                "to nothing to train on processors."
+            )
+        device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     if world > 1:
         dist.init_process_group("nccl" if gpu else "gloo")
