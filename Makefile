@@ -10,7 +10,7 @@ COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py m
 export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test test-engines test-gpu lint bench bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -68,6 +68,10 @@ bench-loader: .venv-bench/.installed
 # kosmos1 for 20 steps in bfloat16, with real shapes: for a GPU. OPTIONS="--config small" and so on.
 bench-training: $(VENV)/.installed-train
 	$(BIN)/python -m benchmarks.training $(OPTIONS)
+
+# CLIP scores: on a GPU where there is one. OPTIONS="--model ViT-B-32" and so on.
+bench-clip: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.clip $(OPTIONS)
 
 train-extraction: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.html.train $(DATA)

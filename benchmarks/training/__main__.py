@@ -71,7 +71,7 @@ def _tell(numbers: dict[str, Any], told: list[dict[str, Any]]) -> None:
 def _config(name: str, steps: int, rows: dict[str, int]) -> Config:
     held = load_config(name)
     vision = held.model.vision.model_copy(update={"weights": None})
-    phase = Phase(steps=steps, step_rows=rows, warmup_steps=1)  # type: ignore[arg-type]
+    phase = Phase(steps=steps, step_rows=rows)  # type: ignore[arg-type]
     settings = {"pretraining": phase, "held_out_rows": 0, "checkpoint_every": 10**9}
     return held.model_copy(
         update={
