@@ -242,8 +242,8 @@ class ClipRules(Section):
     batch_images: int = Field(64, ge=1, description="Images that are scored together.")
     precision: Literal["float32", "float16"] = Field(
         "float32",
-        description="What a GPU computes in; processors always take float32. float16 is some times "
-        "faster, and moves a similarity by a few ten-thousandths.",
+        description="What a GPU computes in; processors always take float32. float16 is more than "
+        "twice as fast, and moves a similarity by a few ten-thousandths.",
     )
 
     @model_validator(mode="after")

@@ -86,19 +86,6 @@ def test_a_generator_writes_what_it_writes_on_a_processor(
     assert written[:3] == written[3:]
 
 
-def test_logits_of_an_odd_vocabulary(shard_set: ShardSet) -> None:
-    """Tensor cores want aligned rows: the model fills them up and gives as many as there are."""
-    manifest = shard_set.manifest
-    made = config().model
-    torch.manual_seed(0)
-    model = make_model(made, 4_001, manifest.block, manifest.image_slots, "cpu").eval()
-    hidden = torch.randn(7, made.width)
-    expected = model.logits(hidden)
-    found = model.cuda().logits(hidden.cuda()).cpu()
-    assert found.shape == (7, 4_001)
-    assert torch.allclose(found, expected, atol=1e-4)
-
-
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     count = torch.cuda.device_count()
     monkeypatch.setenv("LOCAL_RANK", str(count))

@@ -23,8 +23,8 @@ from training.torch_backend.positions import sinusoidal, xpos_factors
 from training.torch_backend.vision import ImageEncoder
 
 _ALIGNED = 64
-"""Tensor cores take matrices whose rows are a multiple of 16 bytes: with an odd vocabulary, such as
-KOSMOS-1's 64,007, the product over it runs on kernels several times slower."""
+"""Tensor cores want rows of a multiple of 16 bytes: with an odd vocabulary, such as KOSMOS-1's
+64,007, a product over many tokens would run on kernels several times slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class KosmosModel(nn.Module):
         hidden = self.hidden(batch)[:, :-1]
         targets = batch["input_ids"][:, 1:].long()
         counted = batch["loss_mask"][:, 1:]
-        logits = self.logits(hidden[counted])
+        weight = self.embedding.weight
+        aligned = functional.pad(weight, (0, 0, 0, -len(weight) % _ALIGNED))
+        logits = functional.linear(hidden[counted], aligned)[:, : len(weight)]
         total = functional.cross_entropy(logits.float(), targets[counted], reduction="sum")
         return Loss(total, int(counted.sum()))
 
     def logits(self, hidden: Tensor) -> Tensor:
-        weight = self.embedding.weight
-        filled = functional.pad(weight, (0, 0, 0, -len(weight) % _ALIGNED))
-        return functional.linear(hidden, filled)[..., : len(weight)]
+        return functional.linear(hidden, self.embedding.weight)
 
     def hidden(self, batch: dict[str, Any]) -> Tensor:
         """Output of the last norm, (B, T, width)."""
