@@ -76,6 +76,10 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     ) -> beam_fn_api_pb2.StartWorkerResponse:
         with self._lock:
             stub = next(self._next_stub)
+        if any(process.poll() is not None for process in self._processes):
+            # The command is about to end, and its other workers with it. An engine whose new worker
+            # ends before it has connected holds the task's place for three minutes.
+            context.abort(grpc.StatusCode.UNAVAILABLE, "a worker process of the command ended")
         return stub.StartWorker(request, timeout=_START_TIMEOUT_SECONDS)
 
     def StopWorker(

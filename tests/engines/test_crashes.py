@@ -153,10 +153,12 @@ def test_killed_in_every_stage(
             told = run_and_strike(command, out, stage, kill_a_worker)
             if told is not None:
                 code, said = told
-                # A stage that the command does by itself may be done before it looks.
-                assert code == 1, said
-                assert "ended with status -9" in said
-                assert "run the same command again" in said
+                if code == 0 and stage == STAGE_NAMES[-1]:
+                    told = None  # What it wrote was the last there was to do.
+                else:
+                    assert code == 1, said
+                    assert "ended with status -9" in said
+                    assert "run the same command again" in said
         require_whole_files(out)
         if told is not None:
             struck.append(stage)
