@@ -12,7 +12,6 @@ every pipeline (3 to 7 seconds each time); a resident pool costs 0.1 to 0.2.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +43,6 @@ from pipelines.worker_processes import (
 )
 
 quieten_beam()
-
-_LOGGER = logging.getLogger(__name__)
 
 RUNNERS = ("direct", *PORTABLE_RUNNERS, "dataflow")
 
@@ -154,22 +151,18 @@ class Engine:
         results: list[PipelineResult] = []
 
         def job() -> None:
-            pipeline = beam.Pipeline(runner=self._runner(), options=self.options())
-            done = build(pipeline)
-            if self.runner == "prism":
-                # Prism 2.77 spins, a core a bundle, while a step works that sends nothing on.
-                done | "What is done" >> beam.WithKeys(None) | "Tell" >> beam.GroupByKey()
-            results.append(pipeline.run())
-            results[0].wait_until_finish()
+            with beam.Pipeline(runner=self._runner(), options=self.options()) as pipeline:
+                done = build(pipeline)
+                if self.runner == "prism":
+                    # Prism 2.77 spins, a core a bundle, while a step works that sends nothing on.
+                    done | "What is done" >> beam.WithKeys(None) | "Tell" >> beam.GroupByKey()
+            results.append(pipeline.result)
 
         try:
             if self._pool is None:
                 job()
             else:
                 self._pool.watch(job)
-        except (EngineError, KeyboardInterrupt):
-            self._cancel(results)
-            raise
         except (RuntimeError, WorkError) as error:
             raise self._translated(error) from error
         except grpc.RpcError as error:
@@ -178,16 +171,6 @@ class Engine:
                 "see what became of it and run the same command again."
             ) from error
         return results[0]
-
-    def _cancel(self, started: list[PipelineResult]) -> None:
-        """End a job that nobody waits for any more: it would hold its place in the engine."""
-        if self.runner not in PORTABLE_RUNNERS:
-            return
-        for result in started:
-            try:
-                result.cancel()
-            except grpc.RpcError as error:
-                _LOGGER.warning("the job could not be cancelled: %s", error)
 
     def graph(self, build: Build) -> beam_runner_api_pb2.Pipeline:
         """The job graph of a pipeline, checked by its runner and not submitted.
