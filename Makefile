@@ -21,9 +21,10 @@ demo: $(VENV)/.installed-train
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
 
-# Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well.
+# Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well. Told test by
+# test, and no further than the first that fails: the tests share clusters.
 test-engines: $(VENV)/.installed-dev .engines/.installed .venv-gcp/.installed
-	CURATE_ENGINES=.engines $(BIN)/python -m pytest tests/engines
+	CURATE_ENGINES=.engines $(BIN)/python -m pytest -vv --exitfirst --durations=10 tests/engines
 
 # On a machine with an NVIDIA GPU.
 test-gpu: $(VENV)/.installed-dev

@@ -78,17 +78,17 @@ def job_server(runner: str, workers: int, given: Sequence[str]) -> Iterator[str]
         _require_reachable(endpoint, "--job_endpoint", "a job server")
         yield endpoint
         return
-    with tempfile.TemporaryDirectory(prefix="curate-artifacts-") as artifacts, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="curate-engine-") as scratch, ExitStack() as stack:
         for remaining in reversed(range(_PORTS)):
             options = PipelineOptions(list(given))
             settings = options.view_as(JobServerOptions)
             chosen = settings.job_port
             settings.job_port = chosen or pick_port(None)[0]
-            settings.artifacts_dir = settings.artifacts_dir or artifacts
+            settings.artifacts_dir = settings.artifacts_dir or scratch
             if runner == "prism":
                 command = _prism_command(options)
             else:
-                command = _java_command(runner, workers, options, given)
+                command = _java_command(runner, workers, options, given, scratch)
             try:
                 stack.enter_context(_serving(runner, command, settings.job_port))
             except _EndedError:
@@ -118,12 +118,14 @@ def _prism_command(options: PipelineOptions) -> list[str]:
 
 
 def _java_command(
-    runner: str, workers: int, options: PipelineOptions, given: Sequence[str]
+    runner: str, workers: int, options: PipelineOptions, given: Sequence[str], scratch: str
 ) -> list[str]:
     settings = options.view_as(JobServerOptions)
     _require_java(settings.job_server_java_launcher, runner)
     opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
-    settings.job_server_jvm_properties = [*opened, *settings.job_server_jvm_properties]
+    # What an engine leaves behind there is as large as its jar, and goes with the command.
+    temporary = f"-Djava.io.tmpdir={scratch}"
+    settings.job_server_jvm_properties = [*opened, temporary, *settings.job_server_jvm_properties]
     server: FlinkJarJobServer | SparkJarJobServer
     if runner == "flink":
         flink = options.view_as(FlinkRunnerOptions)

@@ -127,6 +127,8 @@ def flink_cluster(engines: Engines, folder: Path, slots: int = 2) -> Iterator[st
         "rest.bind-address": "127.0.0.1",
         "rest.port": rest,
         "io.tmp.dirs": str(folder),
+        # Every job brings the jar of the job server; kept for an hour those of a run are 5 GB.
+        "blob.service.cleanup.interval": 30,
         # A run is dozens of jobs: Beam's classes are the cluster's, and not loaded anew by each.
         "classloader.resolve-order": "parent-first",
         "restart-strategy.type": "fixed-delay",
@@ -152,17 +154,19 @@ def flink_cluster(engines: Engines, folder: Path, slots: int = 2) -> Iterator[st
         line.split(mark)[1].split() for line in told.splitlines() if line.startswith(mark)
     )
     package = "org.apache.flink.runtime"
+    scratch = [f"-Djava.io.tmpdir={folder}"]
     with ExitStack() as stack:
         manager = f"{package}.entrypoint.StandaloneSessionClusterEntrypoint"
         stack.enter_context(
             running(
-                ["java", *_OPEN, "-cp", classes, manager, *configured], folder / "jobmanager.log"
+                ["java", *_OPEN, *scratch, "-cp", classes, manager, *configured],
+                folder / "jobmanager.log",
             )
         )
         worker = f"{package}.taskexecutor.TaskManagerRunner"
         stack.enter_context(
             running(
-                ["java", *virtual, *_OPEN, "-cp", classes, worker, *configured, *dynamic],
+                ["java", *virtual, *_OPEN, *scratch, "-cp", classes, worker, *configured, *dynamic],
                 folder / "taskmanager.log",
             )
         )
@@ -208,7 +212,14 @@ def job_server_of(engines: Engines, engine: str, master: str, folder: Path) -> I
     port = free_port()
     jar = engines.spark_jar if engine == "spark" else engines.flink_jar
     option = "--spark-master-url" if engine == "spark" else "--flink-master"
-    command = ["java", *_OPEN, "-Dbeam.spark.test.reuseSparkContext=true", "-jar", str(jar)]
+    command = [
+        "java",
+        *_OPEN,
+        f"-Djava.io.tmpdir={folder}",
+        "-Dbeam.spark.test.reuseSparkContext=true",
+        "-jar",
+        str(jar),
+    ]
     command += [option, master, "--artifacts-dir", str(folder / "artifacts")]
     command += ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]
     with running(command, folder / "job-server.log"):

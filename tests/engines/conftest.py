@@ -6,9 +6,10 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +29,10 @@ from tests.engines.clusters import (
 )
 
 FOLDER = os.environ.get("CURATE_ENGINES")
+
+RUN_SECONDS = 600
+"""How long one command may take; on 2 cores the longest takes two minutes."""
+_LOG_END = 2000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,6 +88,15 @@ class Started:
             f"Spark {found[0][1]}, Flink {found[1][1]}, Prism {beam.__version__}; "
             f"{java.stderr.splitlines()[0]}; Python {platform.python_version()}"
         )
+
+    def logs_since(self, moment: float) -> list[tuple[str, str]]:
+        """The ends of the logs that clusters have written to since, by file name."""
+        logs = [*self._folder.rglob("*.log"), *self._folder.rglob("stderr")]
+        return [
+            (str(path.relative_to(self._folder)), path.read_text(errors="replace")[-_LOG_END:])
+            for path in sorted(logs)
+            if path.stat().st_mtime >= moment
+        ]
 
     def _once(self, name: str, start: Callable[[], object]) -> str:
         if name not in self._addresses:
@@ -146,6 +160,18 @@ class Started:
 
 
 _STARTED: list[Started] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the clusters said meanwhile goes into the report of a test that failed."""
+    report = yield
+    if report.failed:
+        for started in _STARTED:
+            report.sections += started.logs_since(call.start)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -212,9 +238,45 @@ def curate(*arguments: object) -> list[str]:
 
 def run_curate(*arguments: object, code: int = 0) -> str:
     """Run `curate` to its end; what it printed."""
-    done = subprocess.run(curate(*arguments), capture_output=True, text=True, check=False)
-    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+    return run_command(curate(*arguments), code=code)
+
+
+def run_command(
+    command: list[str], *, code: int = 0, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a command to its end; what it printed."""
+    process = start(command, stderr=subprocess.PIPE, environment=environment)
+    out, told = ended(process, RUN_SECONDS)
+    assert process.returncode == code, f"{process.returncode}\n{out}\n{told}"
+    return out + told
+
+
+def start(
+    command: list[str], *, stderr: int, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        command,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1", **(environment or {})},
+    )
+
+
+def ended(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """What a process of `start` has printed when it has ended.
+
+    Raises:
+        TimeoutError: it had not; it was aborted, and the message tells where its threads were.
+    """
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        printed = "\n".join(filter(None, process.communicate(timeout=60)))
+        raise TimeoutError(f"no end within {seconds} s\n{printed}") from None
 
 
 def shard_sums(out: Path) -> dict[str, str]:

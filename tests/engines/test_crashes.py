@@ -20,7 +20,16 @@ import yaml
 from pipelines.stages import STAGE_NAMES
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
-from tests.engines.conftest import Input, Started, curate, run_curate, shard_sums
+from tests.engines.conftest import (
+    Input,
+    Started,
+    curate,
+    ended,
+    run_command,
+    run_curate,
+    shard_sums,
+    start,
+)
 
 _STAGE_SECONDS = 300
 
@@ -106,20 +115,14 @@ def run_and_strike(
         return None
     # An earlier run may have got that far before it saw that it was struck.
     before = written_by(out, stage)
-    process = subprocess.Popen(
-        command,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start(command, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + _STAGE_SECONDS
     while written_by(out, stage) <= before:
         assert time.monotonic() < deadline, f"{stage} has not begun"
-        assert process.poll() is None, process.communicate()[0]
+        assert process.poll() is None, ended(process, _STAGE_SECONDS)[0]
         time.sleep(0.001)
     strike(process)
-    said, _ = process.communicate(timeout=_STAGE_SECONDS)
+    said, _ = ended(process, _STAGE_SECONDS)
     return process.returncode, said
 
 
@@ -273,13 +276,6 @@ def test_a_worker_that_raises_keeps_its_trace(engines: Started, tmp_path: Path) 
     for where in ("direct-2", "flink", "spark", "prism"):
         place = engines.place(where)
         command = [sys.executable, str(script), place.runner, *place.beam_options]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.getcwd()},
-        )
-        assert done.returncode == 1
-        assert re.search(r"RuntimeError.*IndexError", done.stderr, re.S), (where, done.stderr)
-        assert "in fault" in done.stderr
+        said = run_command(command, code=1, environment={"PYTHONPATH": os.getcwd()})
+        assert re.search(r"RuntimeError.*IndexError", said, re.S), (where, said)
+        assert "in fault" in said

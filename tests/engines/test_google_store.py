@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ import pytest
 
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
-from tests.engines.conftest import Started, shard_sums
+from tests.engines.conftest import Started, run_command, shard_sums
 from tests.engines.object_store import Store, google_store
 
 _CURATE = Path(__file__).parents[2] / ".venv-gcp/bin/curate"
@@ -45,15 +43,8 @@ def whole(store: Store, recipe: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def run(store: Store, *arguments: object, code: int = 0) -> str:
     """Run `curate` with Google's clients to its end; what it printed."""
-    done = subprocess.run(
-        [str(_CURATE), *map(str, arguments)],
-        env={**os.environ, **store.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+    command = [str(_CURATE), *map(str, arguments)]
+    return run_command(command, code=code, environment=store.environment)
 
 
 def sums(store: Store, out: str) -> dict[str, str]:
