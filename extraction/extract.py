@@ -44,6 +44,7 @@ def extract(
     date: str = "",
     limits: Extraction | None = None,
     model: BlockModel | None = None,
+    robots_token: str = "curate",
 ) -> Document | Drop:
     """The main content of a page: text and images in reading order.
 
@@ -56,6 +57,7 @@ def extract(
         date: capture time.
         limits: what is taken, and bounds; the defaults of a recipe when left out.
         model: judge of text blocks; the one that ships with the package when left out.
+        robots_token: name of a `<meta>` with directives to our robot alone.
 
     Returns:
         A document, which may hold no text or no image; or a `Drop` where a limit was hit
@@ -71,7 +73,7 @@ def extract(
     if tags > _TAGS_TO_MEASURE and (depth := nesting(text)) > options.max_dom_depth:
         return Drop("page.dom_depth", depth, options.max_dom_depth)
     tree = LexborHTMLParser(text)
-    metadata = read_metadata(tree)
+    metadata = read_metadata(tree, robots_token)
     base = _base(tree, url)
     root = tree.root
     walk = Walk() if root is None else walk_blocks(root, options)

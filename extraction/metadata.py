@@ -51,13 +51,18 @@ class Metadata:
     image: str = ""
     """Address of the lead image, as written."""
     robots: str = ""
-    """Directives to all robots, separated by commas."""
+    """Directives to all robots and to ours, a line an element, as X-Robots-Tag would say them."""
     tdm_reservation: str = ""
     """`1` where the rights of text and data mining are reserved (W3C TDMRep, section 6.3)."""
 
 
-def read_metadata(tree: LexborHTMLParser) -> Metadata:
-    """Metadata of a parsed page: meta elements first, JSON-LD for what they leave out."""
+def read_metadata(tree: LexborHTMLParser, robots_token: str) -> Metadata:
+    """Metadata of a parsed page: meta elements first, JSON-LD for what they leave out.
+
+    Args:
+        tree: the page.
+        robots_token: name of a `<meta>` that speaks to our robot alone.
+    """
     said: dict[str, str] = {}
     robots: list[str] = []
     for node in tree.css("meta"):
@@ -68,7 +73,9 @@ def read_metadata(tree: LexborHTMLParser) -> Metadata:
         for naming in _NAMING:
             name = (attributes.get(naming) or "").lower()
             if name == "robots":
-                robots.append(content)
+                robots.append(" ".join(content.split()))
+            elif name == robots_token.lower():
+                robots.append(f"{name}: {' '.join(content.split())}")
             elif name in _WANTED:
                 said.setdefault(name, " ".join(content.split()))
     title = tree.css_first("title")
@@ -83,7 +90,7 @@ def read_metadata(tree: LexborHTMLParser) -> Metadata:
         published=published,
         language=_language(tree, said),
         image=_first(said, _IMAGES),
-        robots=",".join(robots),
+        robots="\n".join(robots),
         tdm_reservation=said.get(_TDM, ""),
     )
 

@@ -16,17 +16,18 @@ _VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "u
 def header_rule(headers: Mapping[str, str], rules: Fetch) -> Verdict:
     """Judge the response headers (lower-case names) of a page or an image.
 
-    A directive counts when it names no user agent or ours. `tdm-reservation: 1` reserves the
-    rights of text and data mining (W3C TDMRep).
+    A directive counts when its line of X-Robots-Tag names no user agent before it, or ours.
+    `tdm-reservation: 1` reserves the rights of text and data mining (W3C TDMRep).
     """
-    scope = ""
-    for directive in headers.get("x-robots-tag", "").lower().split(","):
-        name, colon, rest = directive.partition(":")
-        name = name.strip()
-        if colon and name not in _VALUED:
-            scope, name = name, rest.strip()
-        if scope in ("", rules.robots_token.lower()) and name in rules.disallowed_directives:
-            return Drop("consent.header", name)
+    for line in headers.get("x-robots-tag", "").lower().splitlines():
+        scope = ""
+        for directive in line.split(","):
+            name, colon, rest = directive.partition(":")
+            name = name.strip()
+            if colon and name not in _VALUED:
+                scope, name = name, rest.strip()
+            if scope in ("", rules.robots_token.lower()) and name in rules.disallowed_directives:
+                return Drop("consent.header", name)
     if rules.honour_tdm_reservation:
         reservation = re.match(r"\s*(\d)", headers.get("tdm-reservation", ""))
         if reservation and reservation.group(1) == "1":

@@ -17,6 +17,7 @@ import certifi
 import pycurl
 
 from media.address_guard import BlockedAddressError, GuardedResolver
+from schemas.http_headers import add_header
 
 _CHUNK_BYTES = 256 << 10
 _MAX_HEADER_BYTES = 64 << 10
@@ -98,9 +99,7 @@ class _Exchange:
             self.response.headers.clear()
         elif ":" in text:
             name, value = text.split(":", 1)
-            name, value = name.strip().lower(), value.strip()
-            held = self.response.headers.get(name)
-            self.response.headers[name] = value if held is None else f"{held}, {value}"
+            add_header(self.response.headers, name, value)
         return None
 
     def take_body(self, chunk: bytes) -> int | None:

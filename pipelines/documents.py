@@ -250,6 +250,7 @@ class _DocumentsPart:
             origin=page.origin,
             date=page.date,
             limits=self.recipe.extraction,
+            robots_token=self.recipe.images.fetch.robots_token,
         )
         if isinstance(document, Drop):
             return document

@@ -47,7 +47,9 @@ class Fetch(Section):
         min_length=1,
         description="Sent with every request; set it to a name and contact of yours.",
     )
-    robots_token: str = Field("curate", description="Product token looked up in robots.txt.")
+    robots_token: str = Field(
+        "curate", description="Our name in robots.txt, X-Robots-Tag and `<meta>`."
+    )
     allow_hosts: tuple[str, ...] = Field(
         (), description="`host` or `host:port` exempt from the address guard, for tests."
     )

@@ -19,6 +19,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
+from schemas.http_headers import add_header
 from schemas.page import DamagedRegion, Origin, Record
 
 AUXILIARY_TYPES = frozenset({"warcinfo", "request", "metadata"})
@@ -313,8 +314,7 @@ def _parse_http(record: Record, data: bytes, limit: int) -> Record:
             break
         headers: dict[str, str] = {}
         for key, value in parser.http_headers.items():
-            folded = key.lower()
-            headers[folded] = f"{headers[folded]}, {value}" if folded in headers else value
+            add_header(headers, key, value)
         media_type = headers.get("content-type", "")
         parsed = replace(
             record,

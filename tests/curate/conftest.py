@@ -48,7 +48,9 @@ def crawl(part: int) -> list[Response]:
             base + 2, [good[0], good[0], f"/i/{base}tiny.png", f"/i/{base}flat.png", good[3]]
         ),
         page_with(base + 3, [f"/i/{base}broken.png", f"/i/{base}noai.png", "/i/absent.png"]),
-        page_with(base + 4, good[4:6], **{"X-Robots-Tag": "noai"}),
+        page_with(
+            base + 4, good[4:6], **{"X-Robots-Tag": "otherbot: noindex", "x-robots-tag": "noai"}
+        ),
         html_page(
             f"{HOST}/refusing{base}.html",
             f"<meta name=Robots content='follow, NoAI'>{paragraph(base)}<img src={good[6]}>",

@@ -38,7 +38,11 @@ def test_days(text: str, day: str) -> None:
         ("<meta property=og:image content=/a.jpg>", Metadata(image="/a.jpg")),
         (
             "<meta name=ROBOTS content='noai, follow'><meta content=noindex name=robots>",
-            Metadata(robots="noai, follow,noindex"),
+            Metadata(robots="noai, follow\nnoindex"),
+        ),
+        (
+            "<meta name=Curate content='noai,\n noml'><meta name=robots content=noindex>",
+            Metadata(robots="curate: noai, noml\nnoindex"),
         ),
         ("<meta name=googlebot content=noindex>", Metadata()),
         ("<meta name=tdm-reservation content=' 1'>", Metadata(tdm_reservation="1")),
@@ -53,4 +57,4 @@ def test_days(text: str, day: str) -> None:
     ],
 )
 def test_metadata(html: str, expected: Metadata) -> None:
-    assert read_metadata(LexborHTMLParser(html)) == expected
+    assert read_metadata(LexborHTMLParser(html), "curate") == expected

@@ -123,6 +123,8 @@ def test_caption(caption: str, rule: str | None) -> None:
         ({"x-robots-tag": "nofollow, NoImageAI"}, "consent.header"),
         ({"x-robots-tag": "otherbot: noai"}, None),
         ({"x-robots-tag": "otherbot: noindex, curate: noai"}, "consent.header"),
+        ({"x-robots-tag": "otherbot: noindex, noai"}, None),
+        ({"x-robots-tag": "otherbot: noindex\nnoai"}, "consent.header"),
         ({"x-robots-tag": "unavailable_after: 25 Jun 2030 15:00:00 PST, noml"}, "consent.header"),
         ({"tdm-reservation": "1"}, "consent.tdm_reservation"),
         ({"tdm-reservation": "0"}, None),

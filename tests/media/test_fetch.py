@@ -103,6 +103,9 @@ class Site:
             send(handler, 302, b"", {"Location": "http://localhost:1/"})
         elif path == "/to-file":
             send(handler, 302, b"", {"Location": "file:///etc/passwd"})
+        elif path == "/noai-after-others":
+            lines = {"X-Robots-Tag": "otherbot: noindex", "x-robots-tag": "noai"}
+            send(handler, 200, b"image", lines)
         elif path == "/noai":
             send(handler, 200, b"image", {"X-Robots-Tag": "noai"})
         elif path == "/tdm":
@@ -192,6 +195,7 @@ def rule(outcome: Fetched | Failure) -> str:
         ("/loop", "fetch.redirects"),
         ("/missing", "fetch.http_404"),
         ("/noai", "consent.header"),
+        ("/noai-after-others", "consent.header"),
         ("/tdm", "consent.tdm_reservation"),
         ("/cut", "fetch.network"),
         ("/to-metadata", "fetch.blocked_address"),
