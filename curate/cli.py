@@ -30,6 +30,7 @@ def main(verbose: bool) -> None:
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
+    logging.getLogger("pipelines").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 for command in (

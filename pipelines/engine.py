@@ -162,7 +162,7 @@ class Engine:
             if self._pool is None:
                 job()
             else:
-                self._pool.watch(job)
+                self._pool.watch(job, self.runner)
         except (RuntimeError, WorkError) as error:
             raise self._translated(error) from error
         except grpc.RpcError as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 
 import grpc
@@ -24,6 +27,9 @@ from schemas.errors import CurateError
 
 _START_TIMEOUT_SECONDS = 120
 _POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
+
+_LOG = logging.getLogger(__name__)
 
 
 class EngineError(CurateError):
@@ -66,6 +72,8 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             stubs.append(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel))
         self._next_stub = itertools.cycle(stubs)
         self._lock = threading.Lock()
+        self._asked = 0
+        """Workers that engines have asked for so far."""
         self._server = grpc.server(thread_pool_executor.shared_unbounded_instance())
         beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(self, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -76,6 +84,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     ) -> beam_fn_api_pb2.StartWorkerResponse:
         with self._lock:
             stub = next(self._next_stub)
+            self._asked += 1
         if any(process.poll() is not None for process in self._processes):
             # The command is about to end, and its other workers with it. An engine whose new worker
             # ends before it has connected holds the task's place for three minutes.
@@ -87,8 +96,11 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     ) -> beam_fn_api_pb2.StopWorkerResponse:
         return beam_fn_api_pb2.StopWorkerResponse()
 
-    def watch(self, job: Callable[[], None]) -> None:
+    def watch(self, job: Callable[[], None], runner: str) -> None:
         """Run a job; raise when a worker process dies under it, which the engine would wait out.
+
+        An engine that has no place for the job waits, too, and some without a word and for ever:
+        that is said in its place.
 
         Raises:
             EngineError: a worker process died.
@@ -102,10 +114,19 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 failure.append(error)
 
         thread = threading.Thread(target=target, daemon=True)
+        asked, deadline = self._asked, time.monotonic() + _PATIENCE_SECONDS
         thread.start()
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
             self._require_processes()
+            if self._asked == asked and time.monotonic() > deadline:
+                _LOG.warning(
+                    "--runner %s has asked for no worker in %.0f seconds: see whether its cluster "
+                    "has cores, memory and disk space to give, or other jobs hold them. Waiting.",
+                    runner,
+                    _PATIENCE_SECONDS,
+                )
+                deadline = math.inf
         if failure:
             # An engine may tell of a lost worker before it is seen here to be gone.
             self._require_processes()

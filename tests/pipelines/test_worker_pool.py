@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
+import apache_beam as beam
 import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from pipelines import worker_pool
+from pipelines.engine import Engine
 from pipelines.worker_pool import WorkerPool
 from pipelines.worker_processes import worker_processes
 
@@ -21,3 +27,32 @@ def test_no_worker_is_started_once_one_has_died() -> None:
                 with pytest.raises(grpc.RpcError, match="a worker process of the command ended"):
                     engine.StartWorker(beam_fn_api_pb2.StartWorkerRequest(worker_id="1"))
         pool.close()
+
+
+def test_an_engine_that_asks_for_no_worker_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_pool, "_PATIENCE_SECONDS", 0.1)
+    caplog.set_level(logging.WARNING)
+    with worker_processes(1) as processes:
+        pool = WorkerPool(processes)
+        pool.watch(lambda: time.sleep(2), "spark")
+        pool.close()
+    (record,) = caplog.records
+    assert "--runner spark has asked for no worker in 0 seconds" in record.getMessage()
+
+
+def test_an_engine_whose_workers_are_busy_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_pool, "_PATIENCE_SECONDS", 4.0)
+    caplog.set_level(logging.WARNING)
+
+    def work(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    with Engine("direct", 2) as engine:
+        for _ in range(2):
+            engine.run(lambda p: p | beam.Create([5]) | beam.Map(work))
+    assert not caplog.records
