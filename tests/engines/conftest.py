@@ -91,7 +91,13 @@ class Started:
 
     def logs_since(self, moment: float) -> list[tuple[str, str]]:
         """The ends of the logs that clusters have written to since, by file name."""
-        logs = [*self._folder.rglob("*.log"), *self._folder.rglob("stderr")]
+        # os.walk passes over a folder that goes away under it: those of jobs do.
+        logs = [
+            Path(folder, name)
+            for folder, _, names in os.walk(self._folder)
+            for name in names
+            if name.endswith(".log") or name == "stderr"
+        ]
         return [
             (str(path.relative_to(self._folder)), path.read_text(errors="replace")[-_LOG_END:])
             for path in sorted(logs)
@@ -277,6 +283,9 @@ def ended(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
         os.killpg(process.pid, signal.SIGABRT)
         printed = "\n".join(filter(None, process.communicate(timeout=60)))
         raise TimeoutError(f"no end within {seconds} s\n{printed}") from None
+    finally:
+        if process.poll() is None:  # Ctrl-C does not reach its group
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def shard_sums(out: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,3 +150,18 @@ def test_an_unknown_runner(tmp_path: Path) -> None:
     assert "'slurm' is not one of 'direct', 'prism', 'flink', 'spark', 'dataflow'" in result.output
     with pytest.raises(ValueError, match="runner must be one of direct"):
         Engine(runner="slurm")
+
+
+@pytest.mark.parametrize("runner", ["flink", "spark"])
+def test_what_an_engine_leaves_behind_goes_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str
+) -> None:
+    """Java takes no notice of TMPDIR by itself."""
+    scratch, jar = tmp_path / "scratch", tmp_path / "job-server.jar"
+    scratch.mkdir()
+    jar.touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    java = f"--job_server_java_launcher={fake_java(tmp_path, '17')}"
+    error = refused(runner, java, f"--{runner}_job_server_jar={jar}")
+    assert f"-Djava.io.tmpdir={scratch}/curate-engine-" in str(error)
+    assert not list(scratch.iterdir())
