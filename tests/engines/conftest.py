@@ -30,8 +30,8 @@ from tests.engines.clusters import (
 
 FOLDER = os.environ.get("CURATE_ENGINES")
 
-RUN_SECONDS = 600
-"""How long one command may take; on 2 cores the longest takes two minutes."""
+_RUN_SECONDS = 600
+"""How long one command may take; on 2 cores the longest takes about one minute."""
 _LOG_END = 2000
 
 
@@ -252,7 +252,7 @@ def run_command(
 ) -> str:
     """Run a command to its end; what it printed."""
     process = start(command, stderr=subprocess.PIPE, environment=environment)
-    out, told = ended(process, RUN_SECONDS)
+    out, told = ended(process, _RUN_SECONDS)
     assert process.returncode == code, f"{process.returncode}\n{out}\n{told}"
     return out + told
 
