@@ -10,7 +10,7 @@ COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py m
 export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-abuse test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -20,6 +20,10 @@ demo: $(VENV)/.installed-train
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# Hostile inputs, servers and machines, in full: `make test` has a short version of each.
+test-abuse: $(VENV)/.installed-dev
+	CURATE_ABUSE=1 $(BIN)/python -m pytest tests/abuse
 
 # Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well. Told test by
 # test, and no further than the first that fails: the tests share clusters.
