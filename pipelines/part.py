@@ -124,9 +124,20 @@ class PartWriter:
     def went_out(self, source: str, kind: str, count: int = 1) -> None:
         self.tally.went_out[source, kind] += count
 
-    def drop(self, source: str, kind: str, item_id: str, url: str, verdict: Drop) -> None:
-        """Count one dropped thing and write its ledger row."""
+    def drop(
+        self,
+        source: str,
+        kind: str,
+        item_id: str,
+        url: str,
+        verdict: Drop,
+        *,
+        tokens: int | None = None,
+    ) -> None:
+        """Count one dropped thing, and the tokens that it costs, and write its ledger row."""
         self.tally.dropped[source, kind, verdict.rule] += 1
+        if tokens is not None:
+            self.tally.lost_tokens[source, kind, verdict.rule] += tokens
         row = LedgerRow(
             stage=self.stage,
             source=source,
@@ -137,6 +148,7 @@ class PartWriter:
             value=_printable(verdict.value_text),
             limit=verdict.limit_text,
             match=verdict.match,
+            tokens=tokens,
         )
         self._ledger.write(asdict(row))
 
