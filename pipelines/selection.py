@@ -56,7 +56,7 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
         part.went_out(task.source, "node", len(outcome.images))
         lines += len(document_lines(outcome))
         per_document[str(len(outcome.images))] += 1
-        selected.write(document_to_row(outcome))
+        selected.write(document_to_row(outcome), size=len(outcome.text))
     part.facts.update(
         documents=selected.count,
         lines=lines,
