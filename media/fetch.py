@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from filters.consent import header_rule
@@ -33,6 +33,7 @@ from schemas.image_settings import Fetch
 from schemas.outside_text import one_line, visible
 from schemas.verdict import Drop
 
+_T = TypeVar("_T")
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_POLICY_BYTES = 512 << 10
@@ -135,6 +136,10 @@ class SafeFetcher:
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
+        tasks = [*self._robots.values(), *self._tdm_files.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._transport.close()
 
     async def fetch(self, url: str) -> Fetched | Failure:
@@ -190,9 +195,7 @@ class SafeFetcher:
         """
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        if origin not in self._robots:
-            self._robots[origin] = asyncio.create_task(self._load_robots(origin))
-        answer = await self._robots[origin]
+        answer = await _asked_once(self._robots, origin, self._load_robots)
         if isinstance(answer, Failure):
             rule = answer.drop.rule
             consent["robots"] = f"none: {rule}"
@@ -222,9 +225,7 @@ class SafeFetcher:
         """A host that has no such file, or does not answer, reserves nothing by it."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        if origin not in self._tdm_files:
-            self._tdm_files[origin] = asyncio.create_task(self._load_tdm_file(origin))
-        rules = await self._tdm_files[origin]
+        rules = await _asked_once(self._tdm_files, origin, self._load_tdm_file)
         if not rules.reserves(parts.path or "/"):
             return None
         consent["tdm_file"] = "reserved"
@@ -327,6 +328,25 @@ class SafeFetcher:
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             consent=consent or {},
         )
+
+
+async def _asked_once(
+    held: dict[str, asyncio.Task[_T]], origin: str, load: Callable[[str], Coroutine[Any, Any, _T]]
+) -> _T:
+    """What a host says of all its paths.
+
+    What raised is not kept: the next address of the host asks anew. A caller that is cancelled
+    leaves the others their answer.
+    """
+    if origin not in held:
+        held[origin] = asyncio.create_task(load(origin))
+    task = held[origin]
+    try:
+        return await asyncio.shield(task)
+    except Exception:
+        if held.get(origin) is task:
+            del held[origin]
+        raise
 
 
 def _is_ok(response: Response) -> bool:

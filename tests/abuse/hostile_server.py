@@ -216,8 +216,8 @@ Answer = Callable[[str], Misbehaviour]
 
 
 @asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[str]:
-    """The server while the block runs; gives its `127.0.0.1:PORT`."""
+async def serving(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """The server while the block runs; gives its `HOST:PORT`."""
     stalled = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -235,9 +235,9 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 17)
+    server = await asyncio.start_server(serve, host, 0, limit=1 << 17)
     try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"{host}:{server.sockets[0].getsockname()[1]}"
     finally:
         stalled.set()
         server.close()

@@ -130,12 +130,25 @@ def test_a_fault_of_ours_is_an_outcome_that_says_where(monkeypatch: pytest.Monke
     assert outcome.drop.value_text.startswith("ZeroDivisionError at test_servers.py:")
 
 
+def require_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+
+
+@pytest.mark.parametrize(
+    ("public", "local"), [("93.184.216.34", "127.0.0.1"), ("2606:2800:220:1::1", "::1")]
+)
 def test_a_name_that_turns_to_this_machine_between_look_up_and_connect(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, public: str, local: str
 ) -> None:
     """The address that was checked is the one that is connected to; nobody asks a second time."""
-    answers: Iterator[str] = iter(["93.184.216.34", *["127.0.0.1"] * 9])
+    answers: Iterator[str] = iter([public, *[local] * 9])
     asked: list[str] = []
+
+    if ":" in local:
+        require_ipv6()
 
     async def look_up(host: str, port: int) -> list[str]:
         asked.append(host)
@@ -151,8 +164,8 @@ def test_a_name_that_turns_to_this_machine_between_look_up_and_connect(
             reached += 1
             return MISBEHAVIOURS["chunked"]
 
-        async with serving(answer) as address:
-            port = address.split(":")[1]
+        async with serving(answer, local) as address:
+            port = address.rpartition(":")[2]
             rules = Fetch(timeout_seconds=1, retries=1, retry_seconds=0, honour_robots_txt=False)
             async with SafeFetcher(rules) as fetcher:
                 outcome = await fetcher.fetch(f"http://rebinding.test:{port}/x")
@@ -166,10 +179,7 @@ def test_a_name_that_turns_to_this_machine_between_look_up_and_connect(
 
 
 def test_a_bare_ipv6_host_can_be_fetched() -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("no IPv6 here")
+    require_ipv6()
 
     async def go() -> Fetched | Failure:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

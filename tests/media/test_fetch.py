@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+import media.fetch
+from media import address_guard
 from media.address_guard import is_public
 from media.fetch import Failure, Fetched, SafeFetcher
 from schemas.image_settings import Fetch
@@ -357,3 +359,84 @@ def test_requests_to_a_host_keep_their_distance() -> None:
 )
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(address) == public
+
+
+@pytest.mark.parametrize("policy", ["parse_robots_file", "parse_tdm_file"])
+def test_a_fault_over_a_policy_costs_one_fetch_and_not_its_host(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = getattr(media.fetch, policy), []
+
+    def fails_once(*given: str) -> object:
+        calls.append(given)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return real(*given)
+
+    monkeypatch.setattr(media.fetch, policy, fails_once)
+    site = Site()
+    site.robots, site.tdm_file = (200, b"User-agent: *\nAllow: /"), (200, b"[]")
+    with served(site) as address:
+
+        async def go() -> list[Fetched | Failure]:
+            async with SafeFetcher(Fetch(allow_hosts=(address,), timeout_seconds=2)) as fetcher:
+                return [await fetcher.fetch(f"http://{address}/ok") for _ in range(3)]
+
+        first, *others = asyncio.run(go())
+    assert rule(first) == "fetch.fault"
+    assert all(isinstance(outcome, Fetched) for outcome in others)
+    assert len(calls) == 2
+
+
+def test_one_that_is_cancelled_leaves_the_others_their_robots_txt() -> None:
+    site = Site()
+    asked, answer = threading.Event(), threading.Event()
+    respond = site.respond
+
+    def late(handler: BaseHTTPRequestHandler, path: str) -> None:
+        if path == "/robots.txt":
+            asked.set()
+            answer.wait(5)
+        respond(handler, path)
+
+    site.respond = late  # type: ignore[method-assign]
+    with served(site) as address:
+
+        async def go() -> Fetched | Failure:
+            async with SafeFetcher(Fetch(allow_hosts=(address,), timeout_seconds=5)) as fetcher:
+                first, second = (
+                    asyncio.create_task(fetcher.fetch(f"http://{address}/ok")) for _ in range(2)
+                )
+                await asyncio.to_thread(asked.wait, 5)
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
+                answer.set()
+                return await second
+
+        outcome = asyncio.run(go())
+    assert isinstance(outcome, Fetched)
+    assert site.requests["/robots.txt"] == 1
+
+
+def test_a_redirect_to_a_name_of_this_machine_stays_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name is checked at the redirect, too, and by what it is then."""
+
+    async def look_up(host: str, port: int) -> list[str]:
+        return ["::1"] if host == "rebinding.test" else ["127.0.0.1"]
+
+    monkeypatch.setattr(address_guard, "_look_up", look_up)
+    site = Site()
+    respond = site.respond
+
+    def redirect(handler: BaseHTTPRequestHandler, path: str) -> None:
+        if path == "/away":
+            send(handler, 302, b"", {"Location": "http://rebinding.test/ok"})
+        else:
+            respond(handler, path)
+
+    site.respond = redirect  # type: ignore[method-assign]
+    (outcome,) = fetch(site, "/away")
+    assert rule(outcome) == "fetch.blocked_address"
+    assert site.requests["/ok"] == 0

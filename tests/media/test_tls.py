@@ -16,6 +16,7 @@ import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from media import address_guard
 from media.fetch import Failure, Fetched, SafeFetcher
 from schemas.image_settings import Fetch
 
@@ -112,3 +113,31 @@ def test_a_certificate_for_another_host_is_refused(
         (outcome,) = fetch(port, 1)
     assert isinstance(outcome, Failure)
     assert outcome.drop.rule == "fetch.tls"
+
+
+def test_a_connection_is_not_shared_with_a_host_that_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One certificate for both, as HTTP/2 lets connections be shared: the address decides."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
+    places = {"here.test": "127.0.0.1", "elsewhere.test": "127.0.0.2"}
+
+    async def look_up(host: str, port: int) -> list[str]:
+        return [places[host]]
+
+    monkeypatch.setattr(address_guard, "_look_up", look_up)
+    VERSIONS.clear()
+    with served(tmp_path, authority.issue_cert(*places)) as port:
+        rules = Fetch(allow_hosts=tuple(places), timeout_seconds=5, retries=0)
+
+        async def go() -> list[Fetched | Failure]:
+            async with SafeFetcher(rules) as fetcher:
+                return [await fetcher.fetch(f"https://{host}:{port}/ok") for host in places]
+
+        here, elsewhere = asyncio.run(go())
+    assert isinstance(here, Fetched)
+    assert isinstance(elsewhere, Failure)
+    assert elsewhere.drop.rule == "fetch.connect"
+    assert VERSIONS == ["2"]
