@@ -119,7 +119,9 @@ def _write_archive(stream: Any, items: range) -> None:
             f"{blocks}{shown}<p>Read more of our harbour stories every week</p></article></body>"
         )
         _write(writer, base, html.encode(), "text/html; charset=utf-8")
-        _write(writer, f"{base}.jpg", _picture(item - item % 8 if item % 8 < 2 else item), "image/jpeg")
+        _write(
+            writer, f"{base}.jpg", _picture(item - item % 8 if item % 8 < 2 else item), "image/jpeg"
+        )
         if item < 40:
             banner = f"http://h{item}.test/banner.jpg"
             _write(writer, banner, _picture(1_000_000 + item), "image/jpeg")
@@ -203,7 +205,9 @@ def _growth(costs: list[float], parts: list[int]) -> str:
     """What one more part costs at last, over what it costs at first."""
     if len(parts) < 3:
         return ""
-    steps = [(b - a) / (n - m) for a, b, m, n in zip(costs, costs[1:], parts, parts[1:], strict=False)]
+    steps = [
+        (b - a) / (n - m) for a, b, m, n in zip(costs, costs[1:], parts, parts[1:], strict=False)
+    ]
     return f"{steps[-1] / steps[0]:.1f}" if steps[0] > 0 else "-"
 
 

@@ -21,8 +21,8 @@ from apache_beam.ml.inference.base import RunInference as BeamInference
 from filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from media.clip import ClipModel, ClipScores, load_clip
 from pipelines.engine import Build, Engine, WorkList
+from pipelines.groups import make_groups
 from pipelines.image_plan import bucket_name
-from pipelines.image_routes import make_groups
 from pipelines.image_scores import STAGE, VERDICT_SCHEMA
 from pipelines.part import PartWriter, read_markers
 from pipelines.plan import InputPart, RunPlan
