@@ -119,9 +119,7 @@ def _write_archive(stream: Any, items: range) -> None:
             f"{blocks}{shown}<p>Read more of our harbour stories every week</p></article></body>"
         )
         _write(writer, base, html.encode(), "text/html; charset=utf-8")
-        _write(
-            writer, f"{base}.jpg", _picture(item - item % 8 if item % 8 < 2 else item), "image/jpeg"
-        )
+        _write(writer, f"{base}.jpg", _picture(item - (item % 8 == 1)), "image/jpeg")
         if item < 40:
             banner = f"http://h{item}.test/banner.jpg"
             _write(writer, banner, _picture(1_000_000 + item), "image/jpeg")
@@ -205,10 +203,8 @@ def _growth(costs: list[float], parts: list[int]) -> str:
     """What one more part costs at last, over what it costs at first."""
     if len(parts) < 3:
         return ""
-    steps = [
-        (b - a) / (n - m) for a, b, m, n in zip(costs, costs[1:], parts, parts[1:], strict=False)
-    ]
-    return f"{steps[-1] / steps[0]:.1f}" if steps[0] > 0 else "-"
+    each = [(costs[n + 1] - costs[n]) / (parts[n + 1] - parts[n]) for n in range(len(parts) - 1)]
+    return f"{each[-1] / each[0]:.1f}" if each[0] > 0 else "-"
 
 
 def main() -> None:
