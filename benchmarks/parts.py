@@ -36,7 +36,7 @@ from pipelines.worker_processes import worker_processes
 from schemas.identity import content_key
 from schemas.recipe import Recipe
 
-_ITEMS = 1_600
+ITEMS = 1_600
 """Pages, and as many texts: a part of the finest cut has two of them."""
 _WORDS = (
     "the harbour wind carried salt over old stone walls while people of the town walked home "
@@ -56,14 +56,14 @@ class Cost:
     files: int = 0
 
 
-def make_corpus(folder: Path, parts: int) -> Recipe:
-    """Write the corpus cut into `parts` parts; a recipe that runs every stage on it."""
+def make_corpus(folder: Path, parts: int, items: int = ITEMS) -> Recipe:
+    """Write so many pages and texts, cut into `parts` parts; a recipe that runs every stage."""
     (folder / "web").mkdir(parents=True)
     (folder / "texts").mkdir()
-    for number, items in enumerate(_cut(parts // 2)):
+    for number, own in enumerate(_cut(items, parts // 2)):
         with (folder / "web" / f"{number:05d}.warc.gz").open("wb") as stream:
-            _write_archive(stream, items)
-        lines = "".join(json.dumps(_text(item)) + "\n" for item in items)
+            _write_archive(stream, own)
+        lines = "".join(json.dumps(_text(item)) + "\n" for item in own)
         (folder / "texts" / f"{number:05d}.jsonl").write_text(lines)
     benchmark = folder / "benchmark.jsonl"
     items_of = (json.dumps({"id": f"{n}", "text": _prose(f"item{n}", 20)}) for n in range(8))
@@ -88,9 +88,9 @@ def make_corpus(folder: Path, parts: int) -> Recipe:
     )
 
 
-def _cut(parts: int) -> Iterator[range]:
+def _cut(items: int, parts: int) -> Iterator[range]:
     for number in range(parts):
-        yield range(number * _ITEMS // parts, (number + 1) * _ITEMS // parts)
+        yield range(number * items // parts, (number + 1) * items // parts)
 
 
 def _prose(name: str, words: int) -> str:

@@ -128,9 +128,11 @@ def _by_part(run: RunDirectory, step: str) -> Exchange:
 
 def _lay_out(sent: Exchange, task: Task) -> None:
     with _by_part(sent.run, sent.step).outbox(task.name) as outbox:
-        for batch in sent.receive(task.payload):
-            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            outbox.send(columns, part_of(batch["low"].to_numpy()))
+        held = list(sent.receive(task.payload))
+        if held:
+            rows = pa.concat_batches(held)
+            columns = dict(zip(rows.schema.names, rows.columns, strict=True))
+            outbox.send(columns, part_of(rows["low"].to_numpy()))
 
 
 def delivered(
