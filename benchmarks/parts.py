@@ -38,6 +38,7 @@ from schemas.recipe import Recipe
 
 ITEMS = 1_600
 """Pages, and as many texts: a part of the finest cut has two of them."""
+_HOSTS = 3
 _WORDS = (
     "the harbour wind carried salt over old stone walls while people of the town walked home "
     "with bread and news from ships that came late in every winter storm"
@@ -99,10 +100,12 @@ def _prose(name: str, words: int) -> str:
 
 
 def _text(item: int) -> dict[str, str]:
-    """Every tenth text stands in the corpus twice, every twentieth holds an item."""
-    name = item - 1 if item % 10 == 1 else item
+    """Of ten texts one is another's, one nearly so; every twentieth holds an item."""
+    name = item - 1 if item % 10 in (1, 3) else item
     text = _prose(f"text{name}", 80)
-    if name % 20 == 4:
+    if item % 10 == 3:
+        text += " again"
+    if item % 20 == 4:
         text += f"\n{_prose(f'item{name % 8}', 20)}\n{_prose(f'more{name}', 80)}"
     return {"id": f"text-{item}", "text": text}
 
@@ -110,17 +113,17 @@ def _text(item: int) -> dict[str, str]:
 def _write_archive(stream: Any, items: range) -> None:
     writer = WARCWriter(stream, gzip=True)
     for item in items:
-        base = f"http://h{item % 40}.test/{item}"
+        base = f"http://h{item % _HOSTS}.test/{item}"
         name = item - 1 if item % 10 == 1 else item
         blocks = "".join(f"<p>{_prose(f'page{name}-{n}', 40)}</p>" for n in range(3))
-        shown = f'<img src="{base}.jpg"><img src="http://h{item % 40}.test/banner.jpg">'
+        shown = f'<img src="{base}.jpg"><img src="http://h{item % _HOSTS}.test/banner.jpg">'
         html = (
             f"<html><head><title>Page {item}</title></head><body><article><h1>Page {name}</h1>"
             f"{blocks}{shown}<p>Read more of our harbour stories every week</p></article></body>"
         )
         _write(writer, base, html.encode(), "text/html; charset=utf-8")
         _write(writer, f"{base}.jpg", _picture(item - (item % 8 == 1)), "image/jpeg")
-        if item < 40:
+        if item < _HOSTS:
             banner = f"http://h{item}.test/banner.jpg"
             _write(writer, banner, _picture(1_000_000 + item), "image/jpeg")
 
