@@ -15,6 +15,7 @@ import pytest
 from curate.pair_files import _Pair, _write_shard
 from media.store import SampleTarWriter
 from pipelines.clip_inference import ReadImages
+from pipelines.engine import WorkList
 from pipelines.image_plan import bucket_name
 from pipelines.image_tars import ImageTars
 from pipelines.image_verdicts import VERDICT_SCHEMA
@@ -68,7 +69,7 @@ def document(number: int) -> Document:
         id=f"{number}",
         source="s",
         url=url,
-        segments=(TextSegment("a boat"), ImageSegment(url=url)),
+        segments=(TextSegment(text="a boat"), ImageSegment(url=url)),
         origin=Origin(warc_file="", offset=0, length=0),
     )
 
@@ -111,10 +112,8 @@ def test_scoring_takes_images_of_many_tars(
 ) -> None:
     run, fates = stored
     documents = [document(number) for number in range(len(fates))]
-    verdicts = [
-        {**fate, "key": image_key(d.images[0].url)}
-        for d, fate in zip(documents, fates, strict=True)
-    ]
+    keys = [image_key(shown.url) for d in documents for shown in d.images]
+    verdicts = [{**fate, "key": key} for key, fate in zip(keys, fates, strict=True)]
     gone = pa.schema([("row", pa.int64())])
     for path, rows, schema in (
         ("documents/s/part-00000", [document_to_row(d) for d in documents], DOCUMENT_SCHEMA),
@@ -125,10 +124,9 @@ def test_scoring_takes_images_of_many_tars(
         with run.publish(f"{path}.parquet") as local:
             pq.write_table(pa.Table.from_pylist(rows, schema), local)
     source = Source(kind="jsonl", format="pairs", paths=("x",))
-    recipe = Recipe(
-        name="r", sources={"s": source}, filters=Filters(clip=ClipRules(batch_images=9))
-    )
+    filters = Filters(clip=ClipRules(batch_images=9))
+    recipe = Recipe(name="r", sources={"s": source}, filters=filters)
     part = InputPart(number=0, source="s", index=0, path="", file_name="", size=0)
-    batches = list(ReadImages(run, recipe).process([part]))
+    batches = list(ReadImages(run, recipe).process(WorkList((part,), None)))
     found = [wanted.data for _, batch in batches for wanted in batch]
     assert found == [jpeg(fate["tar"], fate["number"]) for fate in fates]
