@@ -123,7 +123,7 @@ def test_scoring_takes_images_of_many_tars(
     ):
         with run.publish(f"{path}.parquet") as local:
             pq.write_table(pa.Table.from_pylist(rows, schema), local)
-    source = Source(kind="jsonl", format="pairs", paths=("x",))
+    source = Source(kind="jsonl", format="interleaved", paths=("x",))
     filters = Filters(clip=ClipRules(batch_images=9))
     recipe = Recipe(name="r", sources={"s": source}, filters=filters)
     part = InputPart(number=0, source="s", index=0, path="", file_name="", size=0)
