@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ TARS = 120
 def few_files() -> Iterator[None]:
     """Forty more files than are open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 40, hard))
+    held = {int(name) for name in os.listdir("/proc/self/fd")}
+    free = islice((number for number in count() if number not in held), 40, None)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(free), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
