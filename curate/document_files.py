@@ -36,7 +36,7 @@ from schemas.errors import UsageError
 from schemas.purging import Decontamination, Dedup
 from schemas.recipe import Recipe
 from schemas.source import Source
-from sources.compressed import open_compressed
+from sources.compressed import TooLong, bounded_lines, open_compressed
 from sources.corpus import EXTENSIONS, read_corpus
 from sources.listing import list_inputs
 
@@ -172,9 +172,11 @@ def _write_json_lines(run: RunDirectory, recipe: Recipe, stage: str, path: Path)
     with path.open("wb") as written:
         for part in plan_parts(recipe):
             with open_compressed(part.path) as stream:
-                lines = enumerate(stream)
+                limit = recipe.sources[SOURCE].max_row_bytes
+                lines = enumerate(bounded_lines(stream, limit))
                 for kept in _kept_rows(run, part, stage):
                     line = next(line for number, line in lines if number == kept.number)
+                    assert not isinstance(line, TooLong)
                     if kept.changed is not None:
                         row = _with_text(json.loads(line), kept.changed)
                         line = json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass")

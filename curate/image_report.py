@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from media.fetch import FAULT
 from pipelines.deduplication.targets import clusters_path
 from pipelines.image_duplicates import BENCHMARK, BENCHMARKS_PATH, STAGE
 from pipelines.image_scores import SKIPPED_PATH
+from pipelines.images import STAGE as IMAGES
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from schemas.ledger import Tally
@@ -36,7 +39,26 @@ def pictures_report(run: RunDirectory) -> dict[str, Any] | None:
 
 def left_out(run: RunDirectory) -> list[str]:
     """What the recipe asks for and the run did without, a sentence each."""
-    if not run.exists(SKIPPED_PATH):
+    told: list[str] = []
+    if run.exists(SKIPPED_PATH):
+        reason = run.read_json(SKIPPED_PATH)["reason"]
+        told.append(f"Scores of images by CLIP were left out. {reason}")
+    if run.exists(success_path(IMAGES)):
+        tally = Tally.from_json(run.read_json(success_path(IMAGES))["tally"])
+        told += fault_notice({rule: n for (_, _, rule), n in tally.dropped.items()})
+    return told
+
+
+def fault_notice(dropped: Mapping[str, int]) -> list[str]:
+    """A sentence where fetches ended by a fault of ours.
+
+    Args:
+        dropped: counts by rule.
+    """
+    faults = dropped.get(FAULT, 0)
+    if not faults:
         return []
-    reason = run.read_json(SKIPPED_PATH)["reason"]
-    return [f"Scores of images by CLIP were left out. {reason}"]
+    return [
+        f"{faults:,} fetches ended by a fault of curate and not of the network: please report the "
+        f"values of rule {FAULT} in the ledger of stage {IMAGES}."
+    ]

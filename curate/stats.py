@@ -52,7 +52,14 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
             if tally.came_in[source, kind] or tally.dropped_of(source, kind)
         ]
         drops += [
-            {"stage": name, "source": source, "kind": kind, "rule": rule, "count": count}
+            {
+                "stage": name,
+                "source": source,
+                "kind": kind,
+                "rule": rule,
+                "count": count,
+                "tokens": tally.lost_tokens[source, kind, rule],
+            }
             for (source, kind, rule), count in sorted(tally.dropped.items())
         ]
     shards = _shards(run)

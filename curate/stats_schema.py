@@ -43,7 +43,9 @@ STATS_SCHEMA: dict[str, Any] = {
             kind=_TEXT,
             **{"in": _COUNT, "out": _COUNT, "dropped": _COUNT, "seconds": _NUMBER},
         ),
-        "drops": _rows(stage=_TEXT, source=_TEXT, kind=_TEXT, rule=_TEXT, count=_COUNT),
+        "drops": _rows(
+            stage=_TEXT, source=_TEXT, kind=_TEXT, rule=_TEXT, count=_COUNT, tokens=_COUNT
+        ),
         "shards": _rows(
             path=_TEXT,
             source=_TEXT,

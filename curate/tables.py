@@ -28,13 +28,16 @@ def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
     console.print(table)
     drops = sorted(stats["drops"], key=lambda d: -d["count"])
     if drops:
-        rules = _table("dropped by rule", "stage", "source", "of", "count", numbers=1)
-        for drop in drops[:_RULES_SHOWN]:
+        # What cost tokens is shown whatever its count: one long line may be a whole corpus.
+        shown = drops[:_RULES_SHOWN] + [d for d in drops[_RULES_SHOWN:] if d["tokens"]]
+        rules = _table("dropped by rule", "stage", "source", "of", "count", "tokens", numbers=2)
+        for drop in shown:
             place = (drop["stage"], drop["source"], f"{drop['kind']}s")
-            rules.add_row(drop["rule"], *place, f"{drop['count']:,}")
+            tokens = f"{drop['tokens']:,}" if drop["tokens"] else ""
+            rules.add_row(drop["rule"], *place, f"{drop['count']:,}", tokens)
         console.print(rules)
-        if len(drops) > _RULES_SHOWN:
-            console.print(f"and {len(drops) - _RULES_SHOWN} more rules in the report")
+        if len(drops) > len(shown):
+            console.print(f"and {len(drops) - len(shown)} more rules in the report")
     for sentence in stats["left_out"]:
         console.print(Text(sentence, style="bold"))
     shards = _table("shards of", "documents", "rows", "tokens", "images", "fill", numbers=5)

@@ -44,10 +44,10 @@ def _archived(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 def _ledger(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     for _, row in _matching(run, "ledger", "url", url):
         limit = f", limit {row['limit']}" if row["limit"] else ""
+        cost = f", {row['tokens']:,} tokens lost" if row["tokens"] else ""
         where = f" in document {row['id']}" if row["kind"] in ("node", "passage") else ""
-        detail = (
-            f"{row['kind']}{where} dropped by {row['rule']}: {row['value']}{limit}{_match(row)}"
-        )
+        dropped = f"{row['kind']}{where} dropped by {row['rule']}"
+        detail = f"{dropped}: {row['value']}{limit}{cost}{_match(row)}"
         yield {"what": "dropped", "detail": detail, **_plain(row)}
 
 

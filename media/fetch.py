@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
-
-from protego import Protego
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from filters.consent import header_rule
+from filters.robots_file import RobotsFile, parse_robots_file
 from filters.tdm_file import PATH as TDM_PATH
 from filters.tdm_file import TdmFile, parse_tdm_file
 from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
-from media.transport import Response, Transport, TransportError
+from media.content_coding import CodingError, TooLargeError, decoded
+from media.transport import KINDS, Response, Transport, TransportError
 from schemas.address import wire_address
 from schemas.image_settings import Fetch
+from schemas.outside_text import one_line, visible
 from schemas.verdict import Drop
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -35,6 +38,30 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_POLICY_BYTES = 512 << 10
 _MAX_POLICY_REDIRECTS = 5
 _MAX_RETRY_AFTER_SECONDS = 60.0
+_MAX_EVIDENCE = 1_000
+_STATUSES = frozenset(map(int, HTTPStatus)) | frozenset({520, 521, 522, 523, 524, 525, 526, 530})
+"""Those that have a rule of their own: IANA's registry, and Cloudflare's."""
+FAULT = "fetch.fault"
+RULES = frozenset(
+    {
+        "consent.header",
+        "consent.robots",
+        "consent.robots_unreachable",
+        "consent.tdm_reservation",
+        "fetch.address",
+        "fetch.blocked_address",
+        "fetch.content_encoding",
+        "fetch.dns",
+        "fetch.http_status",
+        "fetch.redirects",
+        "fetch.scheme",
+        "fetch.too_large",
+        FAULT,
+        *(f"fetch.{kind}" for kind in KINDS),
+        *(f"fetch.http_{status}" for status in _STATUSES),
+    }
+)
+"""Every rule that a failure can have; no server makes another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +87,8 @@ class Failure:
     only_later: bool = False
     """No other try in this run: the host was given up on."""
     retry_after: float = 0.0
+    status: int = 0
+    """Of the response, if there was one."""
     consent: dict[str, str] = field(default_factory=dict)
 
 
@@ -96,7 +125,7 @@ class SafeFetcher:
         self._may_begin = may_begin
         self._in_flight = asyncio.Semaphore(rules.connections)
         self._hosts: dict[str, _Host] = {}
-        self._robots: dict[str, asyncio.Task[Protego | Failure]] = {}
+        self._robots: dict[str, asyncio.Task[RobotsFile | Failure]] = {}
         self._tdm_files: dict[str, asyncio.Task[TdmFile]] = {}
 
     async def __aenter__(self) -> SafeFetcher:
@@ -109,10 +138,17 @@ class SafeFetcher:
         self._transport.close()
 
     async def fetch(self, url: str) -> Fetched | Failure:
-        """GET with consent, limits and retries; never raises for what the network does."""
+        """GET with consent, limits and retries; never raises for what the network does.
+
+        What is raised for it all the same is a fault of ours: a failure by the rule `fetch.fault`,
+        which says where. One answer must not end a night's work.
+        """
         pause = self._rules.retry_seconds
         for attempt in range(self._rules.retries + 1):
-            outcome = await self._follow(url)
+            try:
+                outcome = await self._follow(url)
+            except Exception as error:
+                return _failure(FAULT, _place_of(error))
             if isinstance(outcome, Fetched) or not outcome.retryable or outcome.only_later:
                 return outcome
             if attempt < self._rules.retries:
@@ -122,10 +158,14 @@ class SafeFetcher:
 
     async def _follow(self, url: str) -> Fetched | Failure:
         for _ in range(self._rules.max_redirects + 1):
-            url = wire_address(url)
-            scheme = urlsplit(url).scheme
-            if scheme not in ("http", "https"):
-                return _failure("fetch.scheme", scheme or "none", "http https")
+            parts = _split(wire_address(url))
+            if parts is None:
+                return _failure("fetch.address", one_line(url), "an address")
+            if parts.scheme not in ("http", "https"):
+                return _failure("fetch.scheme", one_line(parts.scheme) or "none", "http https")
+            if not parts.hostname:
+                return _failure("fetch.address", one_line(url), "a host")
+            url = parts.geturl()
             consent: dict[str, str] = {}
             if self._rules.honour_robots_txt:
                 refusal = await self._robots_refusal(url, consent)
@@ -138,7 +178,7 @@ class SafeFetcher:
             outcome = await self._get(url, self._rules.max_bytes, consent)
             if not isinstance(outcome, str):
                 return outcome
-            url = urljoin(url, outcome)
+            url = _joined(url, outcome)
         return _failure(
             "fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects
         )
@@ -156,12 +196,13 @@ class SafeFetcher:
         if isinstance(answer, Failure):
             rule = answer.drop.rule
             consent["robots"] = f"none: {rule}"
-            if rule.startswith("fetch.http_4") or rule == "fetch.redirects":
+            if 400 <= answer.status < 500 or rule == "fetch.redirects":
                 return None
-            if rule.startswith("fetch.http_5"):
+            if answer.status >= 500:
                 answer = replace(answer, drop=Drop("consent.robots_unreachable", rule))
             return replace(answer, only_later=True, consent=consent)
-        if answer.can_fetch(url, self._rules.robots_token):
+        query = f"?{parts.query}" if parts.query else ""
+        if answer.allows(f"{parts.path or '/'}{query}"):
             consent["robots"] = "allowed"
             return None
         consent["robots"] = "disallowed"
@@ -171,9 +212,11 @@ class SafeFetcher:
             consent=consent,
         )
 
-    async def _load_robots(self, origin: str) -> Protego | Failure:
+    async def _load_robots(self, origin: str) -> RobotsFile | Failure:
         outcome = await self._load_policy(f"{origin}/robots.txt")
-        return outcome if isinstance(outcome, Failure) else Protego.parse(outcome)
+        if isinstance(outcome, Failure):
+            return outcome
+        return parse_robots_file(outcome, self._rules.robots_token)
 
     async def _tdm_refusal(self, url: str, consent: dict[str, str]) -> Failure | None:
         """A host that has no such file, or does not answer, reserves nothing by it."""
@@ -200,7 +243,10 @@ class SafeFetcher:
                 return outcome.body.decode("utf-8", "replace")
             if isinstance(outcome, Failure):
                 return outcome
-            url = urljoin(url, outcome)
+            parts = _split(wire_address(_joined(url, outcome)))
+            if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+                return _failure("fetch.address", one_line(outcome), "an address")
+            url = parts.geturl()
         return _failure("fetch.redirects", f">{_MAX_POLICY_REDIRECTS}", _MAX_POLICY_REDIRECTS)
 
     async def _get(
@@ -227,14 +273,15 @@ class SafeFetcher:
             return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
         except UnresolvableHostError as error:
             later = error.is_temporary
-            return replace(_failure("fetch.dns", str(error), retryable=later), only_later=later)
+            failure = _failure("fetch.dns", one_line(str(error)), retryable=later)
+            return replace(failure, only_later=later)
         except BlockedAddressError as error:
-            return _failure("fetch.blocked_address", str(error))
+            return _failure("fetch.blocked_address", one_line(str(error)))
         except TransportError as error:
             if error.kind == "timeout":
                 return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
             retryable = error.kind in ("connect", "network")
-            return _failure(f"fetch.{error.kind}", str(error)[:200], retryable=retryable)
+            return _failure(f"fetch.{error.kind}", str(error), retryable=retryable)
         return self._judge(url, response, max_bytes, consent)
 
     def _wants_body(self, response: Response) -> bool:
@@ -248,24 +295,32 @@ class SafeFetcher:
         if response.status in _REDIRECTS and "location" in headers:
             return headers["location"]
         if response.status != 200:
-            return _failure(
-                f"fetch.http_{response.status}",
-                response.status,
-                200,
-                retryable=response.status in _RETRYABLE_STATUS,
-                retry_after=_retry_after(headers),
+            known = response.status in _STATUSES
+            return replace(
+                _failure(
+                    f"fetch.http_{response.status}" if known else "fetch.http_status",
+                    response.status,
+                    200,
+                    retryable=response.status in _RETRYABLE_STATUS,
+                    retry_after=_retry_after(headers),
+                ),
+                status=response.status,
             )
         if consent is not None:
-            consent["x_robots_tag"] = headers.get("x-robots-tag", "")
-            consent["tdm_reservation"] = headers.get("tdm-reservation", "")
+            for name in ("x-robots-tag", "tdm-reservation"):
+                evidence = visible(headers.get(name, "")[:_MAX_EVIDENCE])
+                consent[name.replace("-", "_")] = evidence
             refusal = header_rule(headers, self._rules)
             if isinstance(refusal, Drop):
                 return Failure(drop=refusal, retryable=False, consent=consent)
         if response.is_cut:
             return _failure("fetch.too_large", f">{max_bytes}", max_bytes)
-        body = _decoded(response.body, headers.get("content-encoding", ""), max_bytes)
-        if isinstance(body, Failure):
-            return body
+        try:
+            body = decoded(response.body, headers.get("content-encoding", ""), max_bytes)
+        except CodingError as error:
+            return _failure("fetch.content_encoding", str(error))
+        except TooLargeError:
+            return _failure("fetch.too_large", f">{max_bytes}", max_bytes)
         return Fetched(
             body=body,
             url=url,
@@ -278,36 +333,41 @@ def _is_ok(response: Response) -> bool:
     return response.status == 200
 
 
-def _decoded(body: bytes, encoding: str, limit: int) -> bytes | Failure:
-    """The decoded body, or a failure when it is broken or grows over `limit` bytes."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        return _failure("fetch.content_encoding", encoding, "gzip")
-    decompressor = zlib.decompressobj(47)
+def _split(url: str) -> SplitResult | None:
+    """The parts of an address, or None for what is none."""
     try:
-        data = decompressor.decompress(body, limit + 1)
-    except zlib.error as error:
-        return _failure("fetch.content_encoding", f"{encoding}: {error}")
-    if len(data) > limit:
-        return _failure("fetch.too_large", f">{limit}", limit)
-    if not decompressor.eof:
-        return _failure("fetch.content_encoding", f"{encoding}: it ends too early")
-    return data
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return parts if plain else None
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _retry_after(headers: dict[str, str]) -> float:
-    """Seconds to wait, from a number or a date."""
+    """Seconds to wait, from a number or a date; 0 for what is neither."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
-        return min(float(value), _MAX_RETRY_AFTER_SECONDS)
+    if value.isascii() and value.isdigit():
+        return _MAX_RETRY_AFTER_SECONDS if len(value) > 2 else float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        seconds = (date - datetime.now(date.tzinfo)).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0
-    seconds = (date - datetime.now(date.tzinfo)).total_seconds()
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
+
+
+def _place_of(error: Exception) -> str:
+    """The kind of an error and where it was raised; its message may be a stranger's."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _failure(

@@ -7,6 +7,7 @@ read cookies, use proxies or decode bodies here.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,8 +44,30 @@ _NETWORK_ERRORS = frozenset(
 )
 
 
+# In our own words: libcurl's tell of its inside, and of numbers that a server made up.
+_WORDS = {
+    pycurl.E_BAD_CONTENT_ENCODING: "the content encoding is broken",
+    pycurl.E_COULDNT_CONNECT: "no connection",
+    pycurl.E_GOT_NOTHING: "an empty answer",
+    pycurl.E_HTTP2: "broken HTTP/2",
+    pycurl.E_OPERATION_TIMEDOUT: "too slow",
+    pycurl.E_PARTIAL_FILE: "the connection ended before the body did",
+    pycurl.E_PEER_FAILED_VERIFICATION: "the certificate is not valid for the host",
+    pycurl.E_RECV_ERROR: "the connection broke",
+    pycurl.E_SEND_ERROR: "the connection broke",
+    pycurl.E_SSL_CONNECT_ERROR: "no TLS connection",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "not HTTP",
+    pycurl.E_URL_MALFORMAT: "not an address",
+    8: "not an answer of HTTP",  # WEIRD_SERVER_REPLY, which pycurl does not name
+    pycurl.E_WRITE_ERROR: "headers too large, or broken",
+    92: "broken HTTP/2",
+}
+
+KINDS = frozenset({"timeout", "connect", "tls", "network", "protocol"})
+
+
 class TransportError(Exception):
-    """No response; `kind` is `timeout`, `connect`, `tls`, `network` or `protocol`."""
+    """No response; `kind` is one of `KINDS`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -86,6 +109,20 @@ class _Exchange:
     decided: bool = False
     refused: str = ""
     """An address that libcurl was about to connect to and must not."""
+    fault: Exception | None = None
+    """What a callback raised: libcurl would tell of it as of a failed write."""
+
+    def guarded(self, callback: Callable[[bytes], int | None]) -> Callable[[bytes], int | None]:
+        """The callback, with what it raises kept for whoever waits for the answer."""
+
+        def call(data: bytes) -> int | None:
+            try:
+                return callback(data)
+            except Exception as error:
+                self.fault = error
+                return -1
+
+        return call
 
     def take_header(self, line: bytes) -> int | None:
         self.header_bytes += len(line)
@@ -95,7 +132,7 @@ class _Exchange:
         if text.startswith("HTTP/"):
             # Of a 1xx answer and the one that follows it, the last counts.
             parts = text.split(" ", 2)
-            self.response.status = int(parts[1]) if parts[1:] and parts[1].isdigit() else 0
+            self.response.status = _status(parts[1]) if parts[1:] else 0
             self.response.headers.clear()
         elif ":" in text:
             name, value = text.split(":", 1)
@@ -163,6 +200,9 @@ class Transport:
     ) -> Response:
         """GET; the body is read only if `want_body`, and no further than `max_bytes`.
 
+        Args:
+            url: in ASCII, with a host and a valid port.
+
         Raises:
             TransportError: there is no response.
             BlockedAddressError: the host must not be connected to.
@@ -170,20 +210,21 @@ class Transport:
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
-        try:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-        except ValueError as error:
-            raise TransportError("protocol", str(error)) from error
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await self._resolver.resolve(host, port)
         exchange = _Exchange(self._loop.create_future(), frozenset(addresses), want_body, max_bytes)
         handle = self._free.pop() if self._free else pycurl.Curl()
         try:
-            self._prepare(handle, exchange, url, f"{host}:{port}", addresses, timeout_seconds)
+            # An address is not looked up, and libcurl takes no bare IPv6 one for a name.
+            pinned = [] if _is_address(host) else [_pinned(host, port, addresses)]
+            self._prepare(handle, exchange, url, pinned, timeout_seconds)
             self._running[handle] = exchange
             self._multi.add_handle(handle)
             await exchange.done
         except pycurl.error as error:
-            raise _explained(exchange, *error.args) from error
+            if exchange.fault is not None:
+                raise exchange.fault from error
+            raise _explained(exchange, error.args[0]) from error
         finally:
             if self._running.pop(handle, None) is not None:
                 self._multi.remove_handle(handle)
@@ -196,17 +237,15 @@ class Transport:
         handle: Any,
         exchange: _Exchange,
         url: str,
-        place: str,
-        addresses: list[str],
+        pinned: list[str],
         timeout_seconds: float,
     ) -> None:
-        pinned = ",".join(f"[{a}]" if ":" in a else a for a in addresses)
         for option, value in (
             (pycurl.URL, url),
-            (pycurl.RESOLVE, [f"{place}:{pinned}"]),
+            (pycurl.RESOLVE, pinned),
             (pycurl.OPENSOCKETFUNCTION, exchange.open_socket),
-            (pycurl.HEADERFUNCTION, exchange.take_header),
-            (pycurl.WRITEFUNCTION, exchange.take_body),
+            (pycurl.HEADERFUNCTION, exchange.guarded(exchange.take_header)),
+            (pycurl.WRITEFUNCTION, exchange.guarded(exchange.take_body)),
             (pycurl.TIMEOUT_MS, max(int(timeout_seconds * 1_000), 1)),
             (pycurl.USERAGENT, self._user_agent),
             (pycurl.HTTPHEADER, ["Accept: */*", "Accept-Encoding: gzip"]),
@@ -265,17 +304,34 @@ class Transport:
             exchange.done.set_exception(error)
 
 
-def _explained(
-    exchange: _Exchange, code: int, message: str
-) -> TransportError | BlockedAddressError:
+def _explained(exchange: _Exchange, code: int) -> TransportError | BlockedAddressError:
     if exchange.refused:
         return BlockedAddressError(f"libcurl would connect to {exchange.refused}")
+    words = _WORDS.get(code, f"libcurl's error {code}")
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return TransportError("timeout", message)
+        return TransportError("timeout", words)
     if code == pycurl.E_COULDNT_CONNECT:
-        return TransportError("connect", message)
+        return TransportError("connect", words)
     if code in _TLS_ERRORS:
-        return TransportError("tls", message)
+        return TransportError("tls", words)
     if code in _NETWORK_ERRORS:
-        return TransportError("network", message)
-    return TransportError("protocol", f"{code}: {message}")
+        return TransportError("network", words)
+    return TransportError("protocol", words)
+
+
+def _status(text: str) -> int:
+    """A status code; 0 for what is none (RFC 9110: three digits)."""
+    return int(text) if len(text) == 3 and text.isascii() and text.isdigit() else 0
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _pinned(host: str, port: int, addresses: list[str]) -> str:
+    """The entry that has libcurl connect to these addresses and to no other."""
+    return f"{host}:{port}:" + ",".join(f"[{a}]" if ":" in a else a for a in addresses)

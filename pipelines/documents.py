@@ -133,7 +133,7 @@ class _DocumentsPart:
     def take_imported_pairs(self) -> None:
         """Pairs whose images came with them."""
         name = self.task.source
-        for item in read_img2dataset(self.task.path, self.task.file_name, name):
+        for item in read_img2dataset(self.task.path, self.source, self.task.file_name, name):
             self.part.came_in(name, "record")
             if isinstance(item, RejectedRow):
                 self.reject(item)
@@ -148,7 +148,7 @@ class _DocumentsPart:
                 self.available.write({**held, **place})
             elif held["key"] not in self.inline_keys:
                 self.inline_keys.add(image_key(image.url))
-                self.inline.write({**held, "bytes": item.data})
+                self.inline.write({**held, "bytes": item.data}, size=len(item.data))
 
     def reject(self, row: RejectedRow) -> None:
         record_id = f"{row.origin.warc_file}@{row.origin.offset}"
@@ -332,7 +332,7 @@ class _DocumentsPart:
         key = image_key(url)
         if key not in self.inline_keys:
             self.inline_keys.add(key)
-            self.inline.write({"key": key, "url": url, "bytes": data})
+            self.inline.write({"key": key, "url": url, "bytes": data}, size=len(data))
         return replace(image, url=url)
 
     def drop_nodes(self, document: Document, rule: str) -> None:
@@ -347,7 +347,7 @@ class _DocumentsPart:
             row = self.documents.count
             self.shown.write({"row": row, "key": image_key(image.url), "url": image.url})
         self.lines += document.text.count("\n") + 1
-        self.documents.write(document_to_row(document))
+        self.documents.write(document_to_row(document), size=len(document.text))
 
 
 def _pairs(page: Document) -> Iterator[Document]:

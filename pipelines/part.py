@@ -19,6 +19,7 @@ from schemas.ledger import LEDGER_SCHEMA, LedgerRow, Tally
 from schemas.verdict import Drop
 
 ROWS_PER_GROUP = 1_000
+BYTES_PER_GROUP = 32 << 20
 
 
 def marker_path(stage: str, name: str) -> str:
@@ -43,18 +44,21 @@ def read_markers(run: RunDirectory, stage: str, names: Iterable[str]) -> dict[st
 
 
 class RowWriter:
-    """A Parquet file written a row at a time, with a bounded number of rows in memory."""
+    """A Parquet file written a row at a time, with bounded rows and bytes in memory."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
+        self._size = 0
         self.count = 0
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: dict[str, Any], *, size: int = 0) -> None:
+        """Add a row; `size` tells about how many bytes it has, where these may be many."""
         self._rows.append(row)
+        self._size += size
         self.count += 1
-        if len(self._rows) >= ROWS_PER_GROUP:
+        if len(self._rows) >= ROWS_PER_GROUP or self._size >= BYTES_PER_GROUP:
             self._flush()
 
     def close(self) -> None:
@@ -65,6 +69,7 @@ class RowWriter:
         if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
             self._rows.clear()
+            self._size = 0
 
 
 class PartWriter:
@@ -124,9 +129,20 @@ class PartWriter:
     def went_out(self, source: str, kind: str, count: int = 1) -> None:
         self.tally.went_out[source, kind] += count
 
-    def drop(self, source: str, kind: str, item_id: str, url: str, verdict: Drop) -> None:
-        """Count one dropped thing and write its ledger row."""
+    def drop(
+        self,
+        source: str,
+        kind: str,
+        item_id: str,
+        url: str,
+        verdict: Drop,
+        *,
+        tokens: int | None = None,
+    ) -> None:
+        """Count one dropped thing, and the tokens that it costs, and write its ledger row."""
         self.tally.dropped[source, kind, verdict.rule] += 1
+        if tokens is not None:
+            self.tally.lost_tokens[source, kind, verdict.rule] += tokens
         row = LedgerRow(
             stage=self.stage,
             source=source,
@@ -137,6 +153,7 @@ class PartWriter:
             value=_printable(verdict.value_text),
             limit=verdict.limit_text,
             match=verdict.match,
+            tokens=tokens,
         )
         self._ledger.write(asdict(row))
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from filters.clip import move_to_lines
 from filters.page import interspersed_rule
+from filters.sentences import trim_around_images
 from pipelines.image_fates import ImageFates, read_image_fates
 from pipelines.part import PartWriter
 from pipelines.pictures import STAGE as PICTURES
@@ -55,12 +56,22 @@ def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
         part.went_out(task.source, "node", len(outcome.images))
         lines += len(document_lines(outcome))
         per_document[str(len(outcome.images))] += 1
-        selected.write(document_to_row(outcome))
+        selected.write(document_to_row(outcome), size=len(outcome.text))
     part.facts.update(
         documents=selected.count,
         lines=lines,
         images_per_document=dict(sorted(per_document.items())),
     )
+
+
+def _trim(part: PartWriter, document: Document, sentences: int) -> Document:
+    """Without the sentences far from its first and last image, which are told."""
+    trimmed = trim_around_images(document, sentences)
+    for where, gone in (("before", trimmed.before), ("behind", trimmed.behind)):
+        if gone:
+            cut = Drop(f"document.sentences_{where}_images", gone + sentences, sentences)
+            part.drop(document.source, "passage", document.id, document.url, cut)
+    return trimmed.document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +136,8 @@ def _select(
     clip = recipe.filters.clip
     if clip is not None and clip.move_to_assigned and source.format == "interleaved":
         selected = move_to_lines(selected, lines)
+    if source.format == "interleaved" and recipe.images.sentences_around is not None:
+        selected = _trim(part, selected, recipe.images.sentences_around)
     dropped = judge_document(selected, recipe, pictured)
     if dropped is not None:
         for image in selected.images:
@@ -176,8 +189,13 @@ def judge_document(document: Document, recipe: Recipe, pictured: PictureVerdict)
     verdict = interspersed_rule(document, recipe.filters.page)
     if isinstance(verdict, Drop):
         return Drop("document.not_interspersed", verdict.value, verdict.limit)
-    if len(document.images) == 1:
-        share = keyed_fraction(recipe.seed, "single_image", document.id)
+    return single_image_rule(document.id, len(document.images), recipe)
+
+
+def single_image_rule(document_id: str, images: int, recipe: Recipe) -> Drop | None:
+    """Of interleaved documents with exactly one image a share is kept, by a keyed hash."""
+    if images == 1:
+        share = keyed_fraction(recipe.seed, "single_image", document_id)
         if share >= recipe.images.single_image_keep:
             return Drop("document.single_image", share, recipe.images.single_image_keep)
     return None

@@ -18,12 +18,16 @@ from pipelines.image_tars import ImageTars
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
+from pipelines.selection import single_image_rule
 from pipelines.tokenizer import MODEL_PATH
-from schemas.document import document_from_row
+from schemas.document import Document, document_from_row
+from schemas.ledger import TOKEN
 from schemas.packed import packed_schema
+from schemas.recipe import Recipe
 from schemas.verdict import Drop
+from tokenization.fitting import Fitted, Piece, fit_images, fit_lines
 from tokenization.formats import Formatter, TokenizedDocument
-from tokenization.packing import Cut, one_row_each, pack
+from tokenization.packing import pack
 from tokenization.shards import ShardWriter
 from tokenization.vocabulary import Vocabulary
 
@@ -100,18 +104,16 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
         },
     )
     path = part.file(f"shards/{task.name}.arrow")
-    packer = pack if settings.pack or source.format == "text" else one_row_each
     images = ImageTars(part.run)
     writer = ShardWriter(path, schema, lambda i: images.read(i.tar, i.offset, i.size))
     targets = 0
-    documents = _documents(part, task, formatter, settings.block)
-    for row in packer(documents, settings.block, settings.image_slots):
-        if isinstance(row, Cut):
-            verdict = Drop(row.rule, row.tokens, row.limit)
-            part.drop(task.source, "line", row.document.id, row.document.url, verdict)
-            continue
+    pieces = _Pieces(plan.recipe, part, task, formatter).read()
+    together = settings.pack or source.format == "text"
+    for row in pack(pieces, settings.block, settings.image_slots, together=together):
         targets += sum(row.loss_mask)
         writer.write(row)
+        part.went_out(task.source, "node", len(row.images))
+        part.went_out(task.source, TOKEN, len(row.input_ids) - 1)
     writer.close()
     images.close()
     part.facts.update(
@@ -127,26 +129,74 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
     )
 
 
-def _documents(
-    part: PartWriter, task: ShardTask, formatter: Formatter, block: int
-) -> Iterator[TokenizedDocument]:
-    for input_part in task.parts:
-        with part.run.open(f"selected/{input_part.name}.parquet") as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    document = document_from_row(row)
-                    part.came_in(task.source, "document")
-                    tokenized = formatter.tokenize(document)
-                    if tokenized.length <= 1:
-                        empty = Drop("pack.empty", tokenized.length, 2)
-                        part.drop(task.source, "document", document.id, document.url, empty)
-                        continue
-                    if formatter.format == "instruction" and tokenized.length >= block:
-                        long = Drop("pack.instruction_too_long", tokenized.length, block - 1)
-                        part.drop(task.source, "document", document.id, document.url, long)
-                        continue
-                    part.went_out(task.source, "document")
-                    yield tokenized
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The documents of a shard as pieces for its rows; what does not fit goes to the ledger."""
+
+    recipe: Recipe
+    part: PartWriter
+    task: ShardTask
+    formatter: Formatter
+
+    def read(self) -> Iterator[Piece]:
+        for input_part in self.task.parts:
+            with self.part.run.open(f"selected/{input_part.name}.parquet") as stream:
+                for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
+                    for row in batch.to_pylist():
+                        yield from self._pieces_of(document_from_row(row))
+
+    def _pieces_of(self, document: Document) -> tuple[Piece, ...]:
+        source = self.task.source
+        tokenized = self.formatter.tokenize(document)
+        self.part.came_in(source, "document")
+        self.part.came_in(source, "node", len(document.images))
+        self.part.came_in(source, TOKEN, tokenized.length)
+        fitted = self._fit(tokenized)
+        if isinstance(fitted, Drop):
+            self._drop(document, fitted, tokenized.length)
+            return ()
+        for image in fitted.lost_images:
+            lost = Drop("pack.document_too_long", 1 + tokenized.length, self._block)
+            self.part.drop(source, "node", document.id, image.url, lost)
+        again = self._judge_again(document, fitted)
+        if again is not None:
+            left = [image for piece in fitted.pieces for image in piece.images]
+            for image in left:
+                lost = Drop("node.document_dropped", again.rule)
+                self.part.drop(source, "node", document.id, image.url, lost)
+            self._drop(document, again, tokenized.length)
+            return ()
+        for loss in fitted.losses:
+            cut = Drop(loss.rule, loss.value, loss.limit)
+            self.part.drop(source, "line", document.id, document.url, cut, tokens=loss.tokens)
+        self.part.went_out(source, "document")
+        return fitted.pieces
+
+    @property
+    def _block(self) -> int:
+        return self.recipe.tokenization.block
+
+    def _drop(self, document: Document, verdict: Drop, tokens: int) -> None:
+        source = self.task.source
+        self.part.drop(source, "document", document.id, document.url, verdict, tokens=tokens)
+
+    def _fit(self, tokenized: TokenizedDocument) -> Fitted | Drop:
+        settings = self.recipe.tokenization
+        if tokenized.length <= 1:
+            return Drop("pack.empty", tokenized.length, 2)
+        if self.formatter.format == "text":
+            return fit_lines(tokenized, settings.block, split=settings.long_lines == "split")
+        if self.formatter.format == "instruction" and tokenized.length >= settings.block:
+            return Drop("pack.instruction_too_long", tokenized.length, settings.block - 1)
+        split = settings.long_documents == "split"
+        return fit_images(tokenized, settings.block, settings.image_slots, split=split)
+
+    def _judge_again(self, document: Document, fitted: Fitted) -> Drop | None:
+        """A document that lost images may be one with a single image now."""
+        if not fitted.lost_images:
+            return None
+        left = sum(len(piece.images) for piece in fitted.pieces)
+        return single_image_rule(document.id, left, self.recipe)
 
 
 @lru_cache(maxsize=2)

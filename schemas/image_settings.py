@@ -79,6 +79,12 @@ class Images(Section):
     single_image_keep: Ratio = Field(
         0.5, description="Share of documents with exactly one image to keep (KOSMOS-1: half)."
     )
+    sentences_around: int | None = Field(
+        None,
+        ge=1,
+        description="Sentences to keep before the first image of an interleaved document, and "
+        "behind its last one (the released loader of KOSMOS-1: 3); null keeps all.",
+    )
     duplicates: Pictures | None = Field(
         None, description="What to do about the same picture at several addresses; null: nothing."
     )

@@ -18,11 +18,14 @@ LEDGER_SCHEMA = pa.schema(
         ("value", pa.string()),
         ("limit", pa.string()),
         ("match", pa.string()),
+        ("tokens", pa.int64()),
     ]
 )
 
-BALANCED_KINDS = ("record", "page", "node", "image", "document")
-"""Kinds for which `in = out + dropped` is checked. A `line` row tells of a line that was cut."""
+TOKEN = "token"
+BALANCED_KINDS = ("record", "page", "node", "image", "document", TOKEN)
+"""Kinds for which `in = out + dropped` is checked. A `line` row tells of a line that was cut, a
+`passage` row of a stretch of text. Tokens have no rows of their own: each row tells its cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class LedgerRow:
     stage: str
     source: str
     kind: str
-    """`record`, `page`, `node` (an image reference in a page), `image`, `document` or `line`."""
+    """`record`, `page`, `node` (an image reference in a page), `image`, `document`, `line` or
+    `passage` (a stretch of text)."""
     id: str
     url: str
     rule: str
@@ -40,6 +44,8 @@ class LedgerRow:
     limit: str
     match: str
     """Id of the document or benchmark item that it is dropped for, if any."""
+    tokens: int | None
+    """Tokens of text and images that are in no row for it; None before there are tokens."""
 
 
 @dataclass(slots=True)
@@ -49,13 +55,18 @@ class Tally:
     came_in: Counter[tuple[str, str]] = field(default_factory=Counter)
     went_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     dropped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    lost_tokens: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """What that cost in tokens, where it is known."""
 
     def add(self, other: Tally) -> None:
         self.came_in.update(other.came_in)
         self.went_out.update(other.went_out)
         self.dropped.update(other.dropped)
+        self.lost_tokens.update(other.lost_tokens)
 
     def dropped_of(self, source: str, kind: str) -> int:
+        if kind == TOKEN:
+            return sum(n for (s, _, _), n in self.lost_tokens.items() if s == source)
         return sum(n for (s, k, _), n in self.dropped.items() if (s, k) == (source, kind))
 
     def balanced_kinds(self) -> list[tuple[str, str]]:
@@ -78,6 +89,7 @@ class Tally:
             "in": [[*k, n] for k, n in sorted(self.came_in.items())],
             "out": [[*k, n] for k, n in sorted(self.went_out.items())],
             "dropped": [[*k, n] for k, n in sorted(self.dropped.items())],
+            "lost_tokens": [[*k, n] for k, n in sorted(self.lost_tokens.items())],
         }
 
     @classmethod
@@ -86,4 +98,5 @@ class Tally:
             Counter({(str(s), str(k)): int(n) for s, k, n in data["in"]}),
             Counter({(str(s), str(k)): int(n) for s, k, n in data["out"]}),
             Counter({(str(s), str(k), str(r)): int(n) for s, k, r, n in data["dropped"]}),
+            Counter({(str(s), str(k), str(r)): int(n) for s, k, r, n in data["lost_tokens"]}),
         )

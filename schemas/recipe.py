@@ -66,6 +66,16 @@ class Tokenization(Section):
     pack: bool = Field(
         True, description="Pack pairs and interleaved documents too; false gives a row each."
     )
+    long_lines: Literal["cut", "split"] = Field(
+        "split",
+        description="A line of a text with more tokens than a row: `split` goes on in the next "
+        "row, `cut` loses the rest (the released loader).",
+    )
+    long_documents: Literal["cut", "split"] = Field(
+        "split",
+        description="A document with images and more tokens than a row: `split` goes on in further "
+        "rows with its remaining images, `cut` loses the rest (the released loader).",
+    )
     loss_on_image_token: bool = Field(
         False, description="Count an `<image>` that follows text as a target (undetermined)."
     )

@@ -46,6 +46,12 @@ class Source(Section):
         "FLAN's .tsv). Lines and tables but Parquet may be "
         "compressed (.gz, .zst, .bz2, .xz).",
     )  # fmt: skip
+    max_row_bytes: int = Field(
+        16 << 20,
+        ge=1,
+        description="Decoded bytes of one row of a corpus or table, or of a text file; a longer "
+        "one is dropped. Records of archives have `extraction.max_record_bytes`.",
+    )
     columns: PairColumns | None = Field(
         None, description="Columns of a table of pairs, where they are not named as published."
     )

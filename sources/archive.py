@@ -21,6 +21,7 @@ from warcio.exceptions import ArchiveLoadFailed
 
 from schemas.http_headers import add_header
 from schemas.page import DamagedRegion, Origin, Record
+from sources.compressed import GzipMember
 
 AUXILIARY_TYPES = frozenset({"warcinfo", "request", "metadata"})
 """Record types that describe other records: they are no input and no loss."""
@@ -168,19 +169,20 @@ def _unread_gzip(stream: IO[bytes], last: _Block, size: int) -> int | None:
     """Offset behind the last block where bytes are left that are no whole gzip member."""
     start = last.offset
     stream.seek(start)
-    decompressor = zlib.decompressobj(31)
     chunk = b""
+    member = GzipMember()
     while chunk or (chunk := stream.read(_SCAN_BYTES)):
         try:
-            decompressor.decompress(chunk)
+            for _ in member.pieces(chunk):
+                pass
         except zlib.error:
             break
-        if not decompressor.eof:
+        if not member.eof:
             chunk = b""
             continue
-        chunk = decompressor.unused_data
+        chunk = member.unused
         start = stream.tell() - len(chunk)
-        decompressor = zlib.decompressobj(31)
+        member = GzipMember()
         if not chunk.strip(b"\0") and start + len(chunk) == size:
             return None
     if start >= size or (start == last.offset and _falls_short(last)):

@@ -14,9 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 
 from schemas.document import Document, ImageSegment, Segment, TextSegment
@@ -25,7 +23,8 @@ from schemas.page import DamagedRegion, Origin
 from schemas.source import Source
 from schemas.verdict import Drop
 from sources.archive import read_archive
-from sources.compressed import open_compressed
+from sources.compressed import TooLong, bounded_lines, open_compressed
+from sources.parquet_rows import read_table
 
 CORPUS_KINDS = ("jsonl", "parquet", "wet", "text")
 EXTENSIONS = {
@@ -39,7 +38,6 @@ EXTENSIONS = {
 where the format itself is not."""
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 
-_BATCH_ROWS = 256
 READ_ERRORS = (
     OSError,
     csv.Error,
@@ -73,9 +71,13 @@ def read_corpus(
         OSError: the file can't be opened.
     """
     if source.kind == "wet":
-        yield from _read_wet(path, name, source_name)
+        yield from _read_wet(path, source, name, source_name)
         return
-    for origin, row in numbered_rows(_READERS[source.kind](path), name):
+    if source.kind == "text":
+        rows = _read_text(path, source.max_row_bytes)
+    else:
+        rows = read_rows(path, source.max_row_bytes, _columns_of(source))
+    for origin, row in numbered_rows(rows, name):
         made = row if isinstance(row, Drop) else row_to_document(row, source, origin, source_name)
         yield RejectedRow(origin, made) if isinstance(made, Drop) else made
 
@@ -107,7 +109,7 @@ def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) 
     segments = _segments(row, source.text_field)
     if isinstance(segments, Drop):
         return segments
-    url = text_of(look_up(row, "url") or look_up(row, "meta.url") or "")
+    url = text_of(_first(row, "url", "meta.url", "metadata.url") or "")
     given = look_up(row, source.id_field)
     own_id = "" if given is None else text_of(given)
     return Document(
@@ -116,8 +118,21 @@ def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) 
         url=url,
         segments=segments,
         origin=origin,
-        date=text_of(look_up(row, "date") or look_up(row, "meta.date") or ""),
+        date=text_of(_first(row, "date", "meta.date", "metadata.date") or ""),
         title=text_of(look_up(row, "title") or ""),
+    )
+
+
+def _first(row: Mapping[str, Any], *paths: str) -> Any:
+    """The first of the paths that has a value: ours, the Pile's, datatrove's."""
+    return next((value for path in paths if (value := look_up(row, path))), None)
+
+
+def _columns_of(source: Source) -> set[str]:
+    """Columns of a Parquet file that anything is read of."""
+    named = {source.text_field, source.id_field, *source.select}
+    return {"url", "date", "title", "segments", "meta", "metadata"}.union(
+        named, (name.split(".")[0] for name in named)
     )
 
 
@@ -176,9 +191,12 @@ def text_of(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
-def _read_json_lines(path: str) -> Iterator[Any]:
+def _read_json_lines(path: str, limit: int) -> Iterator[Any]:
     with open_compressed(path) as stream:
-        for line in stream:
+        for line in bounded_lines(stream, limit):
+            if isinstance(line, TooLong):
+                yield too_large(line.size, limit)
+                continue
             if not line.strip():
                 yield Drop("record.no_text", "empty line")
                 continue
@@ -188,29 +206,39 @@ def _read_json_lines(path: str) -> Iterator[Any]:
                 yield Drop("record.damaged", f"{type(error).__name__}: {error}"[:200])
 
 
-def _read_parquet(path: str) -> Iterator[Any]:
-    with fsspec.open(path, "rb") as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(batch_size=_BATCH_ROWS):
-            yield from batch.to_pylist()
+def too_large(size: int, limit: int) -> Drop:
+    return Drop("record.too_large", size, limit)
 
 
-def _read_text(path: str) -> Iterator[Any]:
+def _read_text(path: str, limit: int) -> Iterator[Any]:
     with open_compressed(path) as stream:
-        data: bytes = stream.read()
+        data: bytes = stream.read(limit + 1)
+        if len(data) > limit:
+            size = len(data)
+            while rest := stream.read(1 << 20):
+                size += len(rest)
+            yield too_large(size, limit)
+            return
     title = path.rsplit("/", 1)[-1].split(".")[0]
     yield {"text": data.decode("utf-8-sig", "replace"), "title": title}
 
 
-def read_rows(path: str) -> Iterator[Any]:
-    """The rows of a Parquet or JSON lines file, as its name says; `Drop` for those unreadable."""
-    return _read_parquet(path) if path.lower().endswith(".parquet") else _read_json_lines(path)
+def read_rows(path: str, limit: int, columns: set[str] | None = None) -> Iterator[Any]:
+    """The rows of a Parquet or JSON lines file, as its name says; `Drop` for those unreadable.
+
+    Args:
+        limit: decoded bytes of a row; a longer one is a `Drop`.
+        columns: of a Parquet file, those to read; None reads all.
+    """
+    if path.lower().endswith(".parquet"):
+        return read_table(path, limit, columns)
+    return _read_json_lines(path, limit)
 
 
-_READERS = {"jsonl": _read_json_lines, "parquet": _read_parquet, "text": _read_text}
-
-
-def _read_wet(path: str, name: str, source_name: str) -> Iterator[Document | RejectedRow]:
-    for item in read_archive(path, 1 << 30):
+def _read_wet(
+    path: str, source: Source, name: str, source_name: str
+) -> Iterator[Document | RejectedRow]:
+    for item in read_archive(path, source.max_row_bytes):
         if isinstance(item, DamagedRegion):
             yield RejectedRow(
                 item.origin, Drop("record.damaged", item.reason, f"{item.origin.length} bytes")

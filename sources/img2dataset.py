@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import fsspec
-import pyarrow.parquet as pq
 
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.identity import document_id
 from schemas.page import Origin
+from schemas.source import Source
 from schemas.verdict import Drop
-from sources.corpus import READ_ERRORS, RejectedRow
+from sources.corpus import READ_ERRORS, RejectedRow, too_large
+from sources.parquet_rows import read_table
 
 KIND = "img2dataset"
 EXTENSIONS = (".tar", ".parquet")
 _IMAGES = ("jpg", "jpeg", "png", "webp")
-_BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ImportedPair:
 
 
 def read_img2dataset(
-    path: str, name: str, source_name: str
+    path: str, source: Source, name: str, source_name: str
 ) -> Iterator[ImportedPair | RejectedRow]:
     """The samples of one file in file order, and those that give no pair.
 
@@ -48,8 +48,13 @@ def read_img2dataset(
     Raises:
         OSError: the file can't be opened.
     """
+    limit = source.max_row_bytes
     with fsspec.open(path, "rb") as stream:
-        read = _read_rows(stream) if path.lower().endswith(".parquet") else _read_tar(stream)
+        read: Iterator[_Sample | Drop] = (
+            _read_rows(path, limit)
+            if path.lower().endswith(".parquet")
+            else _read_tar(stream, limit)
+        )
         number = -1
         while True:
             number += 1
@@ -62,7 +67,10 @@ def read_img2dataset(
                 return
             if sample is None:
                 return
-            yield _pair(sample, origin, source_name)
+            if isinstance(sample, Drop):
+                yield RejectedRow(origin, sample)
+            else:
+                yield _pair(sample, origin, source_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def _side(told: Mapping[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and 0 < value < 1 << 31 else None
 
 
-def _read_tar(stream: IO[bytes]) -> Iterator[_Sample]:
+def _read_tar(stream: IO[bytes], limit: int) -> Iterator[_Sample | Drop]:
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         key: str | None = None
         members: dict[str, tarfile.TarInfo] = {}
@@ -117,19 +125,28 @@ def _read_tar(stream: IO[bytes]) -> Iterator[_Sample]:
                 continue
             stem, _, extension = member.name.rpartition(".")
             if stem != key and members:
-                yield _sample(tar, members)
+                yield _sample(tar, members, limit)
                 members = {}
             key = stem
             members[extension.lower()] = member
         if members:
-            yield _sample(tar, members)
+            yield _sample(tar, members, limit)
 
 
-def _sample(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> _Sample:
+def _sample(
+    tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], limit: int
+) -> _Sample | Drop:
+    # Of a sparse member the size is what it would grow to.
+    size = sum(member.size for member in members.values())
+    if size > limit:
+        return too_large(size, limit)
     image = next((members[e] for e in _IMAGES if e in members), None)
     told: Any = {}
     if "json" in members:
-        told = json.loads(_bytes_of(tar, members["json"]))
+        try:
+            told = json.loads(_bytes_of(tar, members["json"]))
+        except (ValueError, RecursionError) as error:
+            return Drop("record.damaged", f"{type(error).__name__}: {error}"[:200])
     caption = (
         _bytes_of(tar, members["txt"]).decode("utf-8", "replace") if "txt" in members else None
     )
@@ -146,9 +163,10 @@ def _bytes_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if stream is None else stream.read()
 
 
-def _read_rows(stream: IO[bytes]) -> Iterator[_Sample]:
-    table = pq.ParquetFile(stream)
-    for batch in table.iter_batches(batch_size=_BATCH_ROWS):
-        for row in batch.to_pylist():
-            data = next((row[e] for e in _IMAGES if isinstance(row.get(e), bytes)), None)
-            yield _Sample(row, None, data=data)
+def _read_rows(path: str, limit: int) -> Iterator[_Sample | Drop]:
+    for row in read_table(path, limit):
+        if isinstance(row, Drop):
+            yield row
+            continue
+        data = next((row[e] for e in _IMAGES if isinstance(row.get(e), bytes)), None)
+        yield _Sample(row, None, data=data)

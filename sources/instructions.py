@@ -20,8 +20,16 @@ from schemas.document import Document, TextSegment
 from schemas.identity import document_id
 from schemas.recipe import Source
 from schemas.verdict import Drop
-from sources.compressed import open_compressed
-from sources.corpus import RejectedRow, look_up, not_selected, numbered_rows, read_rows, text_of
+from sources.compressed import TooLong, bounded_lines, open_compressed
+from sources.corpus import (
+    RejectedRow,
+    look_up,
+    not_selected,
+    numbered_rows,
+    read_rows,
+    text_of,
+    too_large,
+)
 
 KIND = "instructions"
 EXTENSIONS = (".jsonl", ".json", ".ndjson", ".parquet", ".tsv")
@@ -42,7 +50,8 @@ def read_instructions(
     Raises:
         OSError: the file can't be opened.
     """
-    rows = _read_tsv(path) if ".tsv" in name.lower() else read_rows(path)
+    limit = source.max_row_bytes
+    rows = _read_tsv(path, limit) if ".tsv" in name.lower() else read_rows(path, limit)
     for origin, row in numbered_rows(rows, name):
         left_out = not_selected(row, source) if isinstance(row, dict) else None
         found = left_out or (row if isinstance(row, Drop) else exchanges_of(row))
@@ -118,10 +127,13 @@ _LAYOUTS: tuple[Layout, ...] = (
 )
 
 
-def _read_tsv(path: str) -> Iterator[tuple[str, str, str] | Drop]:
+def _read_tsv(path: str, limit: int) -> Iterator[tuple[str, str, str] | Drop]:
     """FLAN's chain-of-thought files: no header, a line break in a field written as `\\n`."""
     with open_compressed(path) as stream:
-        for line in stream:
+        for line in bounded_lines(stream, limit):
+            if isinstance(line, TooLong):
+                yield too_large(line.size, limit)
+                continue
             fields = line.decode("utf-8", "replace").rstrip("\r\n").replace("\\n", "\n").split("\t")
             if len(fields) == 3:
                 yield fields[0], fields[1], fields[2]

@@ -7,11 +7,10 @@ pair is a document of two segments: the image, then its caption. Damage costs th
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import pyarrow.parquet as pq
@@ -22,10 +21,10 @@ from schemas.identity import document_id
 from schemas.page import Origin
 from schemas.source import Source
 from schemas.verdict import Drop
-from sources.compressed import open_compressed
-from sources.corpus import READ_ERRORS, RejectedRow, numbered_rows
+from sources.compressed import TooLong, bounded_lines, open_compressed
+from sources.corpus import READ_ERRORS, RejectedRow, numbered_rows, too_large
+from sources.parquet_rows import read_table
 
-_BATCH_ROWS = 1_024
 _MAX_FIELD_CHARACTERS = 1 << 20
 
 SIMILARITY, NSFW, WATERMARK, AESTHETIC = (
@@ -90,7 +89,11 @@ def read_pair_table(
         OSError: the file can't be opened.
     """
     columns = _columns_of(source)
-    rows = _read_parquet(path, columns) if ".parquet" in path.lower() else _read_lines(path, source)
+    rows: Iterator[Any] = (
+        read_table(path, source.max_row_bytes, _named(columns))
+        if ".parquet" in path.lower()
+        else _read_lines(path, source)
+    )
     for origin, row in numbered_rows(rows, name):
         made = row if isinstance(row, Drop) else _row_to_pair(row, columns, origin, source_name)
         yield RejectedRow(origin, made) if isinstance(made, Drop) else made
@@ -114,7 +117,8 @@ def require_columns(path: str, source: Source) -> None:
         except READ_ERRORS as error:
             raise TableError(f"{path} is no Parquet file: {error}") from error
     else:
-        held = set(next(iter(_read_lines(path, source)), {}))
+        first = next((r for r in _read_lines(path, source) if not isinstance(r, Drop)), {})
+        held = set(first)
     for what, names in (("addresses", columns.url), ("captions", columns.caption)):
         if held and not held & set(names):
             raise TableError(
@@ -200,21 +204,16 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _read_parquet(path: str, columns: Table) -> Iterator[Mapping[str, Any]]:
-    wanted = {*columns.url, *columns.caption, *columns.width, *columns.height}
-    wanted.update(name for names in columns.scores.values() for name in names)
-    with fsspec.open(path, "rb") as stream:
-        table = pq.ParquetFile(stream)
-        held = [name for name in table.schema_arrow.names if name in wanted]
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=held):
-            yield from batch.to_pylist()
+def _named(columns: Table) -> set[str]:
+    names = {*columns.url, *columns.caption, *columns.width, *columns.height}
+    return names.union(*columns.scores.values())
 
 
-def _read_lines(path: str, source: Source) -> Iterator[Mapping[str, Any]]:
+def _read_lines(path: str, source: Source) -> Iterator[Mapping[str, Any] | Drop]:
     is_tsv = ".tsv" in path.lower()
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     with open_compressed(path) as stream:
-        lines = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
+        lines = _Lines(stream, source.max_row_bytes)
         # A TSV as published quotes nothing: a quotation mark is a character of the caption.
         reader = (
             csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -222,8 +221,38 @@ def _read_lines(path: str, source: Source) -> Iterator[Mapping[str, Any]]:
             else csv.reader(lines)
         )
         header = TABLES[source.kind].no_header if source.columns is None else ()
-        for fields in reader:
-            if not header:
-                header = tuple(fields)
+        while True:
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                yield Drop("record.damaged", f"{type(error).__name__}: {error}")
                 continue
-            yield dict(zip(header, fields, strict=False))
+            if lines.too_long is not None:
+                yield too_large(lines.too_long.size, source.max_row_bytes)
+                lines.too_long = None
+            elif fields is None:
+                return
+            elif not header:
+                header = tuple(fields)
+            else:
+                yield dict(zip(header, fields, strict=False))
+
+
+class _Lines:
+    """The lines of a table as text; one that is too long is empty, and told."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._lines = bounded_lines(stream, limit)
+        self._encoding = "utf-8-sig"
+        self.too_long: TooLong | None = None
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if isinstance(line, TooLong):
+            self.too_long = line
+            return ""
+        encoding, self._encoding = self._encoding, "utf-8"
+        return line.decode(encoding, "replace")

@@ -1,9 +1,10 @@
 """Full-sentence packing (RoBERTa's FULL-SENTENCES, as KOSMOS-1's released loader does it).
 
-    <s> unit unit unit | <s> unit unit ... | <s> ...
+    <s> piece piece piece | <s> piece piece ... | <s> ...
 
-A row opens with `<s>` and takes whole units of consecutive documents while they fit; a row may end
-in the middle of a document, and nothing marks the cut. Inside a row `</s>` alone parts documents.
+A row opens with `<s>` and takes whole pieces of consecutive documents while they fit: lines of a
+text, a document with images as far as a row holds it (tokenization/fitting.py). A row may end in
+the middle of a document, and nothing marks the cut. Inside a row `</s>` alone parts documents.
 """
 
 from __future__ import annotations
@@ -13,18 +14,9 @@ from dataclasses import dataclass, field
 
 from schemas.document import Document
 from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow
-from tokenization.formats import TokenizedDocument, Unit
-from tokenization.vocabulary import BOS, EOS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """Tokens that a limit cost: never without a ledger row."""
-
-    document: Document
-    rule: str
-    tokens: int
-    limit: int
+from tokenization.fitting import Piece
+from tokenization.formats import Unit
+from tokenization.vocabulary import BOS
 
 
 @dataclass(slots=True)
@@ -69,57 +61,21 @@ class _OpenRow:
 
 
 def pack(
-    documents: Iterable[TokenizedDocument], block: int, image_slots: int
-) -> Iterator[PackedRow | Cut]:
+    pieces: Iterable[Piece], block: int, image_slots: int, *, together: bool
+) -> Iterator[PackedRow]:
     """Rows of at most `block` tokens; the last one may be short.
 
-    A unit of `block` tokens or more is cut to `block` - 1, as the released loader cuts lines.
+    Args:
+        pieces: of at most `block` - 1 tokens each.
+        together: as many pieces in a row as fit; otherwise each has one to itself.
     """
     row = _OpenRow()
-    for tokenized in documents:
-        for unit in tokenized.units:
-            if len(unit.tokens) >= block:
-                yield Cut(
-                    document=tokenized.document,
-                    rule="pack.line_too_long",
-                    tokens=len(unit.tokens),
-                    limit=block - 1,
-                )
-                unit = Unit(unit.tokens[: block - 1], unit.targets[: block - 1], unit.image)
-            if len(row.tokens) + len(unit.tokens) > block:
-                yield row.close()
-                row = _OpenRow()
-            row.add(tokenized.document, unit, image_slots)
+    for piece in pieces:
+        full = len(row.tokens) + piece.length > block if together else True
+        if full and len(row.tokens) > 1:
+            yield row.close()
+            row = _OpenRow()
+        for unit in piece.units:
+            row.add(piece.document, unit, image_slots)
     if len(row.tokens) > 1:
         yield row.close()
-
-
-def one_row_each(
-    documents: Iterable[TokenizedDocument], block: int, image_slots: int
-) -> Iterator[PackedRow | Cut]:
-    """A row per document, cut at the block: what does not fit goes, and `</s>` closes the row."""
-    for tokenized in documents:
-        row = _OpenRow()
-        if 1 + tokenized.length > block:
-            yield Cut(
-                document=tokenized.document,
-                rule="pack.document_too_long",
-                tokens=1 + tokenized.length,
-                limit=block,
-            )
-        for unit in tokenized.units:
-            room = block - len(row.tokens)
-            last = unit is tokenized.units[-1]
-            if len(unit.tokens) > room - (0 if last else 1):
-                row.add(tokenized.document, _closing(unit, room, image_slots), image_slots)
-                break
-            row.add(tokenized.document, unit, image_slots)
-        yield row.close()
-
-
-def _closing(unit: Unit, room: int, image_slots: int) -> Unit:
-    """The part of a unit that fits, then `</s>`; an image that does not fit whole is left out."""
-    keep = room - 1
-    if unit.image is not None and keep < image_slots + 2:
-        return Unit((EOS,), (True,))
-    return Unit((*unit.tokens[:keep], EOS), (*unit.targets[:keep], True), unit.image)

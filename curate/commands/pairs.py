@@ -158,6 +158,7 @@ def fetch_pairs(
         "fetch-pairs",
     )
     with worker_processes(local_processes("direct", workers, ())) as processes:
+        from curate.image_report import fault_notice
         from curate.pair_files import fetch_pairs as run
         from curate.progress import ProgressWatch
 
@@ -168,3 +169,5 @@ def fetch_pairs(
     )
     for rule, count in sorted(report["dropped"].items(), key=lambda item: -item[1]):
         click.echo(f"  {count:,} dropped by {rule}")
+    for sentence in fault_notice(report["dropped"]):
+        click.echo(sentence)

@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from schemas.source import Source
 from sources.corpus import RejectedRow
 from sources.img2dataset import ImportedPair, read_img2dataset
+
+SOURCE = Source(kind="img2dataset", format="pairs")
 
 URL = "http://h.test/a.jpg"
 
@@ -43,7 +46,7 @@ def sample(jpg: bytes = b"jpeg", **more: Any) -> dict[str, bytes]:
 
 
 def read(path: Path) -> list[ImportedPair | RejectedRow]:
-    return list(read_img2dataset(str(path), path.name, "pairs"))
+    return list(read_img2dataset(str(path), SOURCE, path.name, "pairs"))
 
 
 def test_a_tar_gives_pairs_with_the_places_of_their_images(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,8 +7,9 @@ from hypothesis import strategies as st
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
 from schemas.packed import PackedRow
 from schemas.page import Origin
+from tokenization.fitting import Fitted, fit_images, fit_lines
 from tokenization.formats import Formatter, TokenizedDocument, Unit, document_lines
-from tokenization.packing import Cut, one_row_each, pack
+from tokenization.packing import pack
 from tokenization.vocabulary import BOS, EOS, Vocabulary
 
 STORED = StoredImage(tar=0, offset=512, size=9, width=224, height=224)
@@ -53,8 +52,18 @@ def text_of_lengths(*lengths: int) -> TokenizedDocument:
     return TokenizedDocument(document("x"), units)
 
 
-def rows_of(items: list[PackedRow | Cut]) -> list[PackedRow]:
-    return [i for i in items if isinstance(i, PackedRow)]
+def packed(
+    *documents: TokenizedDocument, block: int = 128, split: bool = True, together: bool = True
+) -> list[PackedRow]:
+    """Rows of documents: those with images fitted whole, the others by their lines."""
+    pieces = [piece for d in documents for piece in fitted(d, block, split).pieces]
+    return list(pack(pieces, block, SLOTS, together=together))
+
+
+def fitted(tokenized: TokenizedDocument, block: int, split: bool) -> Fitted:
+    if any(unit.image for unit in tokenized.units):
+        return fit_images(tokenized, block, SLOTS, split=split)
+    return fit_lines(tokenized, block, split=split)
 
 
 def test_text_format(vocabulary: Vocabulary) -> None:
@@ -64,7 +73,7 @@ def test_text_format(vocabulary: Vocabulary) -> None:
         (*one, vocabulary.line_end),
         (*two, EOS),
     ]
-    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    (row,) = packed(tokenized)
     assert row.input_ids == (BOS, *one, vocabulary.line_end, *two, EOS)
     assert row.loss_mask == (False,) + (True,) * (len(row.input_ids) - 1)
 
@@ -76,7 +85,7 @@ def test_an_empty_text_is_a_lone_separator(vocabulary: Vocabulary) -> None:
 
 def test_pair_format(vocabulary: Vocabulary) -> None:
     tokenized = formatter(vocabulary, "pairs").tokenize(document(None, "the\nboat"))
-    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    (row,) = packed(tokenized)
     (caption,) = vocabulary.encode(["the boat"])
     image = vocabulary.image
     expected = (BOS, *[image] * (1 + SLOTS), vocabulary.image_end, *caption, EOS)
@@ -91,7 +100,7 @@ def test_interleaved_format(vocabulary: Vocabulary, count_image: bool) -> None:
     tokenized = formatter(vocabulary, "interleaved", loss_on_image_token=count_image).tokenize(
         shown
     )
-    (row,) = rows_of(list(pack([tokenized], 128, SLOTS)))
+    (row,) = packed(tokenized)
     boat, lamp, sea = vocabulary.encode(["the boat", "the lamp", "the sea"])
     image = (*[vocabulary.image] * (1 + SLOTS), vocabulary.image_end)
     text = (*boat, vocabulary.line_end, *lamp)
@@ -110,30 +119,36 @@ def test_a_caption_follows_its_image(vocabulary: Vocabulary) -> None:
             TextSegment(text="the sea"),
         ]
     )
-    (row,) = pack([formatter(vocabulary, "interleaved").tokenize(shown)], 128, SLOTS)
-    assert isinstance(row, PackedRow)
+    (row,) = packed(formatter(vocabulary, "interleaved").tokenize(shown))
     assert vocabulary.decode(row.input_ids) == "the lamp\nthe sea"
     assert document_lines(shown) == ["the lamp", "the sea"]
 
 
 @pytest.mark.parametrize(
-    ("lengths", "rows"),
+    ("lengths", "cut", "split"),
     [
-        ([3, 3, 3], [10]),
-        ([4, 5], [10]),
-        ([4, 6], [5, 7]),
-        ([9, 1], [10, 2]),
-        ([10, 3], [10, 4]),
-        ([25], [10]),
-        ([], []),
+        ([3, 3, 3], [10], [10]),
+        ([4, 5], [10], [10]),
+        ([4, 6], [5, 7], [5, 7]),
+        ([9, 1], [10, 2], [10, 2]),
+        ([10, 3], [10, 4], [10, 5]),
+        ([25], [10], [10, 10, 8]),
+        ([], [], []),
     ],
 )
-def test_rows_take_whole_lines_while_they_fit(lengths: list[int], rows: list[int]) -> None:
-    """Block of 10: `<s>` and 9 more; a line of 10 and more is cut to 9."""
-    packed = list(pack([text_of_lengths(*lengths)], 10, SLOTS))
-    assert [len(r.input_ids) for r in rows_of(packed)] == rows
-    cuts = [i for i in packed if isinstance(i, Cut)]
-    assert [c.tokens for c in cuts] == [n for n in lengths if n >= 10]
+def test_rows_take_whole_lines_while_they_fit(
+    lengths: list[int], cut: list[int], split: list[int]
+) -> None:
+    """Block of 10: `<s>` and 9 more; a line of 10 and more is cut to 9, or goes on."""
+    tokenized = text_of_lengths(*lengths)
+    for is_split, rows in ((False, cut), (True, split)):
+        made = packed(tokenized, block=10, split=is_split)
+        assert [len(r.input_ids) for r in made] == rows
+    losses = fitted(tokenized, 10, split=False).losses
+    assert [(x.rule, x.value, x.limit, x.tokens) for x in losses] == [
+        ("pack.line_too_long", n, 9, n - 9) for n in lengths if n >= 10
+    ]
+    assert fitted(tokenized, 10, split=True).losses == ()
 
 
 def test_a_row_may_hold_several_documents_and_part_of_one() -> None:
@@ -141,69 +156,57 @@ def test_a_row_may_hold_several_documents_and_part_of_one() -> None:
         TokenizedDocument(document("x", identity=name), text_of_lengths(*lengths).units)
         for name, lengths in (("a", [3]), ("b", [3, 5]), ("c", [2]))
     ]
-    rows = rows_of(list(pack(documents, 10, SLOTS)))
-    spans = [[(d.id, d.start, d.end) for d in r.documents] for r in rows]
+    spans = [[(d.id, d.start, d.end) for d in r.documents] for r in packed(*documents, block=10)]
     assert spans == [[("a", 1, 4), ("b", 4, 7)], [("b", 1, 6), ("c", 6, 8)]]
 
 
-@pytest.mark.parametrize("packer", [pack, one_row_each])
-@given(texts=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), max_size=8))
+@given(
+    texts=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), max_size=8),
+    together=st.booleans(),
+)
 @settings(deadline=None)
 def test_rows_are_never_too_long_and_nothing_is_lost(
-    packer: Callable[..., list[PackedRow | Cut]], texts: list[list[int]]
+    texts: list[list[int]], together: bool
 ) -> None:
     block = 24
     documents = [
         TokenizedDocument(document("x", identity=str(i)), text_of_lengths(*lengths).units)
         for i, lengths in enumerate(texts)
     ]
-    packed = list(packer(documents, block, SLOTS))
-    rows = rows_of(packed)
+    rows = packed(*documents, block=block, together=together)
     assert all(len(r.input_ids) <= block and r.input_ids[0] == BOS for r in rows)
     assert all(len(r.input_ids) == len(r.loss_mask) for r in rows)
     for row in rows:
         edges = [1, *(e for d in row.documents for e in (d.start, d.end)), len(row.input_ids)]
         assert edges == sorted(edges)
         assert sum(d.end - d.start for d in row.documents) == len(row.input_ids) - 1
-    if not any(isinstance(i, Cut) for i in packed):
-        tokens = [t for r in rows for t in r.input_ids[1:]]
-        assert tokens == [t for d in documents for u in d.units for t in u.tokens]
+    tokens = [t for r in rows for t in r.input_ids[1:]]
+    assert tokens == [t for d in documents for u in d.units for t in u.tokens]
 
 
-@given(
-    parts=st.lists(
-        st.one_of(st.none(), st.sampled_from(["the boat", "the lamp\nthe sea", "a net"])),
-        min_size=1,
-        max_size=9,
-    ),
-    block=st.integers(12, 40),
-)
+PARTS = st.lists(
+    st.one_of(st.none(), st.sampled_from(["the boat", "the lamp\nthe sea", "a net"])),
+    min_size=1,
+    max_size=9,
+).filter(lambda parts: None in parts)
+
+
+@given(parts=PARTS, block=st.integers(12, 40))
 @settings(deadline=None)
 def test_decoding_rows_gives_back_the_text(
     small_model: bytes, parts: list[str | None], block: int
 ) -> None:
     vocabulary = Vocabulary(small_model)
     shown = document(*parts)
-    packed = list(pack([formatter(vocabulary, "interleaved").tokenize(shown)], block, SLOTS))
-    if any(isinstance(i, Cut) for i in packed):
+    tokenized = formatter(vocabulary, "interleaved").tokenize(shown)
+    if fitted(tokenized, block, split=True).losses:
         return
-    rows = rows_of(packed)
+    rows = packed(tokenized, block=block)
     decoded = "\n".join(t for r in rows if (t := vocabulary.decode(r.input_ids)))
-    assert decoded == "\n".join(document_lines(shown))
-    assert sum(len(r.images) for r in rows) == parts.count(None)
+    if len(rows) == 1:
+        assert decoded == "\n".join(document_lines(shown))
     for row in rows:
         for slot in row.image_slots:
             filled = row.input_ids[slot.offset : slot.offset + slot.length]
             assert set(filled) == {vocabulary.image}
             assert row.input_ids[slot.offset + slot.length] == vocabulary.image_end
-
-
-def test_unpacked_rows_are_closed_and_never_hold_half_an_image(vocabulary: Vocabulary) -> None:
-    shown = document("the boat", None, "the sea")
-    tokenized = formatter(vocabulary, "interleaved").tokenize(shown)
-    for block in range(6, tokenized.length + 2):
-        row, *_ = rows_of(list(one_row_each([tokenized], block, SLOTS)))
-        assert len(row.input_ids) <= block
-        assert row.input_ids[-1] == EOS
-        for slot in row.image_slots:
-            assert slot.offset + slot.length < len(row.input_ids)

@@ -1,0 +1,85 @@
+"""Rows of a Parquet file, one after another, each within a bound.
+
+A value that a file names a million times in its dictionary stands in memory once: columns are read
+as dictionaries, and a batch that would be large is turned to rows one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schemas.verdict import Drop
+
+_BATCH_ROWS = 256
+_BATCH_BYTES = 64 << 20
+"""Decoded bytes of a batch that become Python values at once."""
+
+
+def read_table(path: str, limit: int, columns: set[str] | None = None) -> Iterator[Any]:
+    """The rows as dictionaries; a `Drop` for each of more than `limit` decoded bytes.
+
+    Args:
+        columns: names of columns to read, of those that the file has; None reads all.
+
+    Raises:
+        OSError: the file can't be opened; pa.ArrowException: it is damaged.
+    """
+    with fsspec.open(path, "rb") as stream:
+        schema = pq.ParquetFile(stream).schema
+        leaves = [schema.column(i) for i in range(len(schema))]
+        stream.seek(0)
+        table = pq.ParquetFile(
+            stream,
+            read_dictionary=[c.path for c in leaves if c.physical_type == "BYTE_ARRAY"],
+            buffer_size=1 << 20,
+        )
+        held = table.schema_arrow.names
+        chosen = held if columns is None else [name for name in held if name in columns]
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=chosen):
+            yield from _rows(batch, limit)
+
+
+def _rows(batch: pa.RecordBatch, limit: int) -> Iterator[Any]:
+    if sum(map(decoded_bytes, batch.columns)) <= min(limit, _BATCH_BYTES):
+        yield from batch.to_pylist()
+        return
+    for number in range(batch.num_rows):
+        row = batch.slice(number, 1)
+        size = sum(map(decoded_bytes, row.columns))
+        if size > limit:
+            yield Drop("record.too_large", size, limit)
+        else:
+            yield from row.to_pylist()
+
+
+def decoded_bytes(array: pa.Array) -> int:
+    """Bytes of the texts and binary values of an array, dictionaries written out."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(array.dictionary)
+        total = pc.sum(lengths.take(array.indices)).as_py()
+    elif pa.types.is_struct(kind):
+        return sum(map(decoded_bytes, array.flatten()))
+    elif pa.types.is_map(kind):
+        entries = pa.ListArray.from_arrays(
+            array.offsets, pa.StructArray.from_arrays([array.keys, array.items], ["key", "value"])
+        )
+        return decoded_bytes(entries)
+    elif isinstance(array, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return decoded_bytes(array.flatten())
+    elif (
+        pa.types.is_binary(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_binary(kind)
+        or (pa.types.is_large_string(kind))
+    ):
+        total = pc.sum(pc.binary_length(array)).as_py()
+    else:
+        return int(array.nbytes)
+    return int(total or 0)
