@@ -10,7 +10,7 @@ COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py m
 export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test test-abuse test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-abuse test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-parts bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -66,6 +66,10 @@ bench-quality: .venv-datatrove/.installed $(VENV)/.installed-core
 # IMAGES is a folder of image files, which a server on 127.0.0.1 gives to both.
 bench-images: .venv-img2dataset/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.images $(IMAGES)
+
+# The same corpus in 100, 400 and 1,600 parts. OPTIONS="--parts 10 40 160" and so on.
+bench-parts: $(VENV)/.installed-core
+	$(BIN)/python -m benchmarks.parts $(OPTIONS)
 
 bench-loader: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.loader

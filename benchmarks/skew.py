@@ -90,6 +90,7 @@ def run_candidates(
         with job.by_partition("send-bands", "bands").outbox("0") as outbox:
             for rows in _rows(part, len(groups), random):
                 outbox.send(rows, np.zeros(len(rows["key"]), np.int64))
+        job.by_partition("send-bands", "bands").seal()
         started = time.monotonic()
         find_candidates(job, Task(name="0", cost=1, payload=0))
         (facts,) = job.by_group("bands").facts()

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from pipelines.image_plan import bucket_name
+from pipelines.image_tars import ImageTars
 from pipelines.run_directory import RunDirectory
 from pipelines.tokenizer import MODEL_PATH
 from schemas.errors import UsageError
@@ -108,9 +108,8 @@ def view_document(run: RunDirectory, row: dict[str, Any]) -> View:
 def _stored_bytes(run: RunDirectory, stored: dict[str, int] | None) -> bytes:
     if stored is None:
         return b""
-    with run.open(f"images/{bucket_name(stored['tar'])}.tar") as stream:
-        stream.seek(stored["offset"])
-        return stream.read(stored["size"])
+    with ImageTars(run) as tars:
+        return tars.read(stored["tar"], stored["offset"], stored["size"])
 
 
 def _row_view(shard: Shard, number: int, path: str, vocabulary: Vocabulary) -> View:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.build import build_shards
 from media.store import SampleTarWriter
-from pipelines.image_plan import bucket_name
+from pipelines.image_tars import ImageTars
 from pipelines.image_verdicts import STAGE
 from pipelines.plan import InputPart, plan_parts
 from pipelines.purged import purged_documents
@@ -120,15 +119,19 @@ def _shards_of(pairs: Iterator[_Pair], size: int) -> Iterator[list[_Pair]]:
 def _write_shard(folder: RunDirectory, run: RunDirectory, name: str, pairs: list[_Pair]) -> None:
     rows: list[dict[str, Any]] = []
     statuses: Counter[str] = Counter()
-    with folder.publish(f"{name}.tar") as path, path.open("wb") as stream, ExitStack() as stack:
-        images = _StoredImages(run, stack)
+    with (
+        folder.publish(f"{name}.tar") as path,
+        path.open("wb") as stream,
+        ImageTars(run) as images,
+    ):
         tar = SampleTarWriter(stream)
         for number, pair in enumerate(pairs):
             row = _row(f"{name}{number:05d}", pair)
             rows.append(row)
             statuses[row["error_message"] or "success"] += 1
             if row["error_message"] is None:
-                jpeg = images.read(pair.fate)
+                fate = pair.fate
+                jpeg = images.read(fate["tar"], fate["offset"], fate["size"])
                 about = json.dumps(row, ensure_ascii=False, sort_keys=True).encode()
                 tar.add(
                     row["key"], {"jpg": jpeg, "txt": pair.document.text.encode(), "json": about}
@@ -156,23 +159,6 @@ def _row(key: str, pair: _Pair) -> dict[str, Any]:
         "height": pair.fate["height"],
         "id": pair.document.id,
     }
-
-
-class _StoredImages:
-    """JPEGs of a run's image parts; each part is opened once."""
-
-    def __init__(self, run: RunDirectory, stack: ExitStack) -> None:
-        self._run = run
-        self._stack = stack
-        self._tars: dict[int, IO[bytes]] = {}
-
-    def read(self, fate: dict[str, Any]) -> bytes:
-        number = fate["tar"]
-        if number not in self._tars:
-            stream = self._run.open(f"images/{bucket_name(number)}.tar")
-            self._tars[number] = self._stack.enter_context(stream)
-        self._tars[number].seek(fate["offset"])
-        return self._tars[number].read(fate["size"])
 
 
 def _counts(run: RunDirectory) -> dict[str, Any]:

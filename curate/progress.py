@@ -21,6 +21,8 @@ from schemas.ledger import Tally
 _POLL_SECONDS = 0.3
 _REMOTE_POLL_SECONDS = 5.0
 _LINE_SECONDS = 10.0
+_READING_SHARE = 0.1
+"""Of the time: to list a hundred thousand parts takes seconds, in the process that drives them."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class _Seen:
     resumed: int = 0
     names: set[str] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
+    reading_seconds: float = 0.0
+    """Of the last look."""
 
     def items(self) -> tuple[int, str]:
         """The most telling count: what was read, in the finest kind that the stage has."""
@@ -75,18 +79,21 @@ class ProgressWatch:
             thread.join()
 
     def _read(self, stage: str, seen: _Seen) -> None:
+        started = time.monotonic()
         new = done_parts(self._run, stage) - seen.names
         for marker in read_markers(self._run, stage, new).values():
             seen.tally.add(Tally.from_json(marker["tally"]))
         seen.names |= new
+        seen.reading_seconds = time.monotonic() - started
 
     def _try_read(self, stage: str, seen: _Seen) -> None:
         """As `_read`; a place that does not answer is the work's to report, not the progress'."""
         with suppress(*outside_errors()):
             self._read(stage, seen)
 
-    def _poll(self) -> float:
-        return _POLL_SECONDS if self._run.is_local else _REMOTE_POLL_SECONDS
+    def _poll(self, seen: _Seen) -> float:
+        least = _POLL_SECONDS if self._run.is_local else _REMOTE_POLL_SECONDS
+        return max(least, seen.reading_seconds / _READING_SHARE)
 
     def _bar(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
         columns = (
@@ -97,7 +104,7 @@ class ProgressWatch:
         )
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(stage, total=seen.total)
-            while not stop.wait(self._poll()):
+            while not stop.wait(self._poll(seen)):
                 self._try_read(stage, seen)
                 progress.update(task, completed=len(seen.names))
             self._try_read(stage, seen)
@@ -105,7 +112,7 @@ class ProgressWatch:
 
     def _lines(self, stage: str, seen: _Seen, stop: threading.Event) -> None:
         said = time.monotonic()
-        while not stop.wait(self._poll()):
+        while not stop.wait(self._poll(seen)):
             if time.monotonic() - said >= _LINE_SECONDS:
                 self._try_read(stage, seen)
                 click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)

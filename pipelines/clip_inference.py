@@ -21,9 +21,9 @@ from apache_beam.ml.inference.base import RunInference as BeamInference
 from filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from media.clip import ClipModel, ClipScores, load_clip
 from pipelines.engine import Build, Engine, WorkList
-from pipelines.image_plan import bucket_name
-from pipelines.image_routes import make_groups
+from pipelines.groups import make_groups
 from pipelines.image_scores import STAGE, VERDICT_SCHEMA
+from pipelines.image_tars import ImageTars
 from pipelines.part import PartWriter, read_markers
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION, purged_documents
@@ -89,7 +89,7 @@ def scores_pipeline(
             (scores, every_part)
             | "All" >> beam.Flatten()
             | "By part" >> beam.GroupByKey()
-            | "Write scores" >> beam.ParDo(WriteScores(run, plan))
+            | "Write scores" >> beam.ParDo(WriteScores(run, plan.recipe, parts))
         )
 
     return build
@@ -119,23 +119,15 @@ class ReadImages(beam.DoFn):
         is_pairs = self._recipe.sources[part.source].format == "pairs"
         with self._run.open(f"verdicts/images/{part.name}.parquet") as stream:
             fates = {row["key"]: row for row in pq.read_table(stream).to_pylist()}
-        tars: dict[int, Any] = {}
-        try:
+        with ImageTars(self._run) as tars:
             for row, document in purged_documents(self._run, part.name):
                 texts = texts_of(document, is_pairs, rules)
                 for number, image in enumerate(document.images):
                     fate = fates[image_key(image.url)]
                     if fate["rule"] is not None:
                         continue
-                    if fate["tar"] not in tars:
-                        path = f"images/{bucket_name(fate['tar'])}.tar"
-                        tars[fate["tar"]] = self._run.open(path)
-                    tar = tars[fate["tar"]]
-                    tar.seek(fate["offset"])
-                    yield _Wanted(row, number, tuple(texts[number]), tar.read(fate["size"]))
-        finally:
-            for tar in tars.values():
-                tar.close()
+                    data = tars.read(fate["tar"], fate["offset"], fate["size"])
+                    yield _Wanted(row, number, tuple(texts[number]), data)
 
 
 def texts_of(document: Document, is_pairs: bool, rules: ClipRules) -> list[list[str]]:
@@ -181,24 +173,24 @@ def without_images(scored: tuple[int, PredictionResult]) -> Iterator[Scored]:
 class WriteScores(beam.DoFn):
     """One verdict part, in the order of documents and images."""
 
-    def __init__(self, run: RunDirectory, plan: RunPlan) -> None:
+    def __init__(self, run: RunDirectory, recipe: Recipe, parts: list[InputPart]) -> None:
         self._run = run
-        self._plan = plan
-        self._parts = {p.number: p for p in plan.parts}
+        self._recipe = recipe
+        self._parts = {p.number: p for p in parts}
 
     def process(
         self, group: tuple[int, Iterable[tuple[int, int, ClipScores] | None]]
     ) -> Iterator[int]:
         number, scores = group
         name = self._parts[number].name
-        rules = self._plan.recipe.filters.clip
+        rules = self._recipe.filters.clip
         assert rules is not None
         by_document: dict[int, list[tuple[int, ClipScores]]] = {}
         for row, image, score in sorted(
             (s for s in scores if s is not None), key=lambda s: (s[0], s[1])
         ):
             by_document.setdefault(row, []).append((image, score))
-        is_pairs = self._plan.recipe.sources[self._parts[number].source].format == "pairs"
+        is_pairs = self._recipe.sources[self._parts[number].source].format == "pairs"
         with PartWriter(self._run, STAGE, name) as part:
             rows = part.rows(f"verdicts/{STAGE}/{name}.parquet", VERDICT_SCHEMA)
             for row, images in by_document.items():

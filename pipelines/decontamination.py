@@ -41,7 +41,8 @@ from decontamination.purge import Found, Purged, purge
 from dedup.nodes import least
 from pipelines.duplicates import drop_document, images_of
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, run_step
+from pipelines.exchange import Exchange, Task, all_numbers, numbers_of, run_step
+from pipelines.groups import partition_count, partition_tasks
 from pipelines.part import PartWriter, RowWriter, done_parts
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
@@ -182,11 +183,11 @@ def _load(run_root: str) -> BenchmarkIndex:
 class _Job:
     run: RunDirectory
     rules: Decontamination
-    parts: tuple[InputPart, ...]
     ngram_partitions: int = 1
 
     def matches(self) -> Exchange:
-        return Exchange(self.run, f"{STAGE}/matches", len(self.parts))
+        """Each part's to itself: read by the name of its task."""
+        return Exchange(self.run, f"{STAGE}/matches", 1)
 
     def ngrams(self) -> Exchange:
         return Exchange(self.run, f"{STAGE}/ngrams", self.ngram_partitions)
@@ -198,24 +199,26 @@ class _Job:
 def _find(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     rules = plan.recipe.decontamination
     assert rules is not None
-    job = _Job(run, rules, plan.parts)
-    tasks = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p.number) for p in plan.parts]
-    run_step(engine, job.matches(), tasks, job, find_in_part)
+    job = _Job(run, rules)
+    tasks = [Task(name=_task_name(p), cost=p.size + 1, payload=p.name) for p in plan.parts]
+    found = run_step(engine, job.matches(), tasks, job, find_in_part)
     if rules.ngrams is None or rules.ngrams.frequent is None:
         return
-    rows = job.matches().rows()
-    job = _Job(run, rules, plan.parts, max(1, -(-rows // _NGRAM_ROWS)))
+    job = _Job(run, rules, partition_count(found.rows, _NGRAM_ROWS))
     run_step(engine, job.ngrams(), tasks, job, send_ngrams)
-    partitions = [Task(name=f"{p:05d}", cost=1, payload=p) for p in range(job.ngram_partitions)]
+    partitions = partition_tasks(job.ngram_partitions)
     run_step(engine, job.frequent(), partitions, job, find_frequent)
+
+
+def _task_name(part: InputPart) -> str:
+    return f"{part.number:06d}"
 
 
 def find_in_part(job: _Job, task: Task) -> None:
     """The matches of one part's documents, to itself."""
     index = _load(job.run.root)
-    number: int = task.payload
     found: list[tuple[int, Match]] = []
-    for row, document in distinct_documents(job.run, job.parts[number].name):
+    for row, document in distinct_documents(job.run, task.payload):
         found += [(row, match) for match in find_matches(document.text, index, job.rules)]
     with job.matches().outbox(task.name) as outbox:
         columns = {
@@ -227,13 +230,13 @@ def find_in_part(job: _Job, task: Task) -> None:
             "similarity": np.array([m.similarity for _, m in found], np.float64),
             "ngram": np.array([max(m.ngram, 0) for _, m in found], np.uint64),
         }
-        outbox.send(columns, np.full(len(found), number))
+        outbox.send(columns, np.zeros(len(found), np.int64))
 
 
 def send_ngrams(job: _Job, task: Task) -> None:
     """Every n-gram match to the partition of its hash."""
     with job.ngrams().outbox(task.name) as outbox:
-        for chunk in job.matches().receive_numbers(task.payload):
+        for chunk in map(numbers_of, job.matches().receive_from(task.name, 0)):
             ngrams = chunk["ngram"][chunk["rule"] == _RULES.index(NGRAM)]
             partition = (mix(ngrams) % np.uint64(job.ngram_partitions)).astype(np.int64)
             outbox.send({"key": ngrams}, partition)
@@ -293,12 +296,9 @@ def _purged(
     if plan.recipe.sources[task.source].format == "instruction" and rules.action == "cut":
         # What is left of a prompt or of its answer teaches something else.
         rules = rules.model_copy(update={"action": "drop"})
-    index = _load(run.root)
-    job = _Job(run, rules, plan.parts)
-    common = job.frequent().receive_all(0)
-    frequent = set() if common is None else set(common["key"].tolist())
+    job = _Job(run, rules)
     by_row: dict[int, list[Match]] = {}
-    for chunk in job.matches().receive_numbers(task.number):
+    for chunk in map(numbers_of, job.matches().receive_from(_task_name(task), 0)):
         for row, start, end, item, rule, similarity, ngram in zip(
             *(column.tolist() for column in chunk.values()), strict=True
         ):
@@ -307,11 +307,19 @@ def _purged(
             )
     if not by_row:
         return
+    index, frequent = _load(run.root), _frequent(job)
     for row, document in distinct_documents(run, task.name):
         if row in by_row:
             purged = purge(document, by_row[row], frequent, index, rules)
             if purged is not None:
                 yield row, document, purged
+
+
+def _frequent(job: _Job) -> set[int]:
+    if job.rules.ngrams is None or job.rules.ngrams.frequent is None:
+        return set()
+    found = all_numbers(job.frequent().receive(0))
+    return set() if found is None else set(found["key"].tolist())
 
 
 def _tell_cuts(part: PartWriter, source: str, document: Document, purged: Purged) -> None:

@@ -19,23 +19,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.likeness import TextLikeness
-from dedup.nodes import part_of, row_of
+from dedup.nodes import row_of
 from pipelines.deduplication.job import (
     SIZES,
     STEPS,
     SignaturePart,
     Sizes,
-    make_groups,
+    group_parts,
     signature_part,
 )
 from pipelines.deduplication.search import find_duplicates, groups_of_parts, make_job
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange
+from pipelines.groups import delivered
 from pipelines.part import PartWriter, done_parts
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
@@ -74,7 +73,7 @@ def run_duplicates(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Size
     if done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
     dedup = plan.recipe.dedup
-    groups = () if dedup is None else make_groups(_signature_parts(run, plan, dedup), sizes)
+    groups = () if dedup is None else group_parts(_signature_parts(run, plan, dedup), sizes)
     if dedup is not None and groups:
         asked = {"urls": dedup.urls, "exact": dedup.exact, "clusters": dedup.near}
         likeness = TextLikeness(hasher_of(dedup), dedup.min_similarity)
@@ -84,11 +83,7 @@ def run_duplicates(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Size
         tasks = [
             replace(
                 t,
-                payload=replace(
-                    t.payload,
-                    groups=len(groups),
-                    of_groups=groups_of.get(t.payload.part.number, ()),
-                ),
+                payload=replace(t.payload, groups=groups_of.get(t.payload.part.number, ())),
             )
             for t in tasks
         ]
@@ -101,9 +96,8 @@ class VerdictTask:
     """One part to write the verdicts of."""
 
     part: InputPart
-    groups: int = 0
-    of_groups: tuple[int, ...] = ()
-    """The groups that hold documents of the part, of so many."""
+    groups: tuple[int, ...] = ()
+    """The groups that hold documents of the part."""
 
 
 def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator[SignaturePart]:
@@ -160,13 +154,10 @@ def _drop(found: dict[str, Any]) -> Drop:
 def _dropped_of(run: RunDirectory, task: VerdictTask) -> dict[int, dict[str, Any]]:
     """The dropped documents of a part by row, with the columns of `VERDICT_SCHEMA`."""
     found: dict[int, dict[str, Any]] = {}
-    for group in task.of_groups:
-        for batch in Exchange(run, f"{STAGE}/answers", task.groups).receive(group):
-            low = batch["low"].to_numpy()
-            mine = np.flatnonzero(part_of(low) == task.part.number)
-            answers = batch.take(pa.array(mine)).drop_columns(["low"]).to_pylist()
-            for row, answer in zip(row_of(low[mine]).tolist(), answers, strict=True):
-                found[row] = {**answer, "rule": RULES[STEPS[answer["rule"]]]}
+    for batch in delivered(run, f"{STAGE}/answers", task.groups, task.part.number):
+        rows = row_of(batch["low"].to_numpy()).tolist()
+        for row, answer in zip(rows, batch.drop_columns(["low"]).to_pylist(), strict=True):
+            found[row] = {**answer, "rule": RULES[STEPS[answer["rule"]]]}
     return found
 
 

@@ -13,17 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dedup.nodes import part_of, row_of
+from dedup.nodes import row_of
 from dedup.pictures import PictureLikeness
 from pipelines.benchmark_images import image_fingerprints
-from pipelines.deduplication.job import SIZES, SignaturePart, Sizes, make_groups, signature_part
+from pipelines.deduplication.job import SIZES, SignaturePart, Sizes, group_parts, signature_part
 from pipelines.deduplication.search import find_duplicates, groups_of_parts, make_job
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange
+from pipelines.groups import delivered
 from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.images import EVERY_SOURCE
 from pipelines.part import PartWriter, done_parts
@@ -54,8 +53,8 @@ hexadecimal of the image that stands for the picture; or it names the rule that 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     bucket: int
-    groups: int
-    of_groups: tuple[int, ...]
+    groups: tuple[int, ...]
+    """Those that hold images of the bucket."""
 
 
 def compares_images(recipe: Recipe) -> bool:
@@ -84,7 +83,7 @@ def run_image_duplicates(
     names = compared_parts(run, plan)
     if done_parts(run, STAGE).issuperset(names):
         return
-    groups = make_groups(_fingerprint_parts(run, plan, names), sizes)
+    groups = group_parts(_fingerprint_parts(run, plan, names), sizes)
     if groups:
         rules = plan.recipe.images.duplicates
         near = rules is None or rules.near
@@ -92,11 +91,7 @@ def run_image_duplicates(
         find_duplicates(engine, make_job(run, STAGE, steps, PictureLikeness(), groups, sizes))
     of_parts = groups_of_parts(groups)
     tasks = [
-        PartTask(
-            name=name,
-            cost=1,
-            payload=_Task(bucket=b, groups=len(groups), of_groups=of_parts.get(b, ())),
-        )
+        PartTask(name=name, cost=1, payload=_Task(bucket=b, groups=of_parts.get(b, ())))
         for b, name in enumerate(names)
     ]
     run_parts(engine, run, plan, STAGE, tasks, make_verdicts)
@@ -149,10 +144,7 @@ def make_verdicts(plan: RunPlan, part: PartWriter, task: _Task) -> None:
 def _answers_of(run: RunDirectory, task: _Task) -> dict[int, dict[str, Any]]:
     """By row of the fingerprints, which image stands for the picture."""
     found: dict[int, dict[str, Any]] = {}
-    for group in task.of_groups:
-        for batch in Exchange(run, f"{STAGE}/answers", task.groups).receive(group):
-            low = batch["low"].to_numpy()
-            mine = np.flatnonzero(part_of(low) == task.bucket)
-            answers = batch.take(pa.array(mine)).drop_columns(["low", "rule"]).to_pylist()
-            found.update(zip(row_of(low[mine]).tolist(), answers, strict=True))
+    for batch in delivered(run, f"{STAGE}/answers", task.groups, task.bucket):
+        rows = row_of(batch["low"].to_numpy()).tolist()
+        found.update(zip(rows, batch.drop_columns(["low", "rule"]).to_pylist(), strict=True))
     return found

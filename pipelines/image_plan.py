@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
-from pipelines.exchange import Task, run_step
-from pipelines.image_routes import ImageJob, make_groups, make_ranges
+from pipelines.exchange import Task, do_tasks, run_step
+from pipelines.groups import make_groups, make_ranges
+from pipelines.image_routes import ImageJob
 from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION
@@ -131,7 +132,7 @@ def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     run_step(engine, job.by_range("hosts"), job.ranges.tasks(), job, resolve_range)
     of_hosts = [replace(t, name=f"host-{t.name}") for t in job.ranges.tasks()]
     run_step(engine, job.by_bucket("resolutions"), of_hosts, job, spread_hosts)
-    run_step(engine, job.done("written"), job.bucket_groups.tasks(), job, write_plans)
+    do_tasks(engine, job.done("written"), job.bucket_groups.tasks(), job, write_plans)
     run.remove(f"exchange/{STAGE}")
 
 

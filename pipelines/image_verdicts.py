@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engine import Engine
-from pipelines.exchange import Task, run_step
+from pipelines.exchange import Task, do_tasks, run_step
+from pipelines.groups import make_groups, make_ranges
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import STAGE as IMAGE_PLAN
 from pipelines.image_plan import bucket_count, bucket_name
-from pipelines.image_routes import ImageJob, make_groups, make_ranges
+from pipelines.image_routes import ImageJob
 from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.plan import RunPlan
 from pipelines.purged import DECONTAMINATION
@@ -91,7 +92,7 @@ def run_image_verdicts(engine: Engine, run: RunDirectory, plan: RunPlan) -> None
     run_step(engine, job.by_range("wanted"), job.part_groups.tasks(), job, send_wanted)
     run_step(engine, job.by_range("fates"), job.bucket_groups.tasks(), job, send_fates)
     run_step(engine, job.by_part("answers"), job.ranges.tasks(), job, join_range)
-    run_step(engine, job.done("written"), job.part_groups.tasks(), job, write_verdicts)
+    do_tasks(engine, job.done("written"), job.part_groups.tasks(), job, write_verdicts)
     run.remove(f"exchange/{STAGE}")
 
 

@@ -5,7 +5,7 @@
                        sets of pictures (and captions) ◀──send─┘
                               │
                               └─least─▶ documents kept for others ─ask─▶ their ids
-    verdicts/pictures/SOURCE/part-N.parquet ◀──────────────────────────────────┘
+    verdicts/pictures/SOURCE/part-N.parquet ◀──deliver── groups of parts ◀─────┘
 
 Only images that passed every rule on images count, and documents of a format among themselves.
 """
@@ -17,13 +17,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.nodes import capture_number, least, locator, part_of, place_rows, preference, row_of
+from dedup.words import Hashes
 from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.engine import Engine
-from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, run_step
+from pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, numbers_of, run_step
+from pipelines.groups import (
+    Groups,
+    deliver,
+    delivered,
+    make_groups,
+    partition_count,
+    partition_tasks,
+)
 from pipelines.image_fates import read_image_fates
 from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.parts import PartTask, run_parts
@@ -55,13 +65,20 @@ class _Job:
     recipe: Recipe
     rules: Pictures
     parts: tuple[InputPart, ...]
+    """All parts of the run."""
     partitions: int
+    groups: Groups
+    """Of all parts."""
 
     def by_partition(self, step: str) -> Exchange:
         return Exchange(self.run, f"{STAGE}/{step}", self.partitions)
 
-    def by_part(self, step: str) -> Exchange:
-        return Exchange(self.run, f"{STAGE}/{step}", len(self.parts))
+    def by_group(self, step: str) -> Exchange:
+        return Exchange(self.run, f"{STAGE}/{step}", len(self.groups))
+
+    def group_of(self, low: Hashes) -> npt.NDArray[np.int64]:
+        """The group that holds the part of each document."""
+        return self.groups.of_each(part_of(low))
 
 
 def pictured_parts(plan: RunPlan) -> list[InputPart]:
@@ -75,24 +92,43 @@ def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes 
     """Make the stage."""
     rules = plan.recipe.images.duplicates
     parts = pictured_parts(plan)
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    if rules is None or done_parts(run, STAGE).issuperset(t.name for t in tasks):
+    if rules is None or done_parts(run, STAGE).issuperset(p.name for p in parts):
         return
-    markers = read_markers(run, DECONTAMINATION, [p.name for p in parts]).values()
-    wanted = sum(marker["images_wanted"] for marker in markers)
-    partitions = max(1, -(-wanted // sizes.partition_rows))
-    job = _Job(run=run, recipe=plan.recipe, rules=rules, parts=plan.parts, partitions=partitions)
+    markers = read_markers(run, DECONTAMINATION, [p.name for p in parts])
+    wanted = {name: int(marker["images_wanted"]) for name, marker in markers.items()}
+    job = _Job(
+        run=run,
+        recipe=plan.recipe,
+        rules=rules,
+        parts=plan.parts,
+        partitions=partition_count(sum(wanted.values()), sizes.partition_rows),
+        groups=make_groups((wanted.get(p.name, 0) for p in plan.parts), sizes.partition_rows),
+    )
     of_parts = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]
-    of_partitions = [Task(name=f"{n:05d}", cost=1, payload=n) for n in range(partitions)]
+    of_partitions = partition_tasks(job.partitions)
     if rules.max_documents is not None:
         run_step(engine, job.by_partition("shown"), of_parts, job, send_pictures)
-        run_step(engine, job.by_part("furniture"), of_partitions, job, find_furniture)
+        run_step(engine, job.by_group("furniture"), of_partitions, job, find_furniture)
+        deliver(engine, job.by_group("furniture"), job.groups.tasks())
     run_step(engine, job.by_partition("sets"), of_parts, job, send_sets)
-    run_step(engine, job.by_part("same"), of_partitions, job, find_same_sets)
-    run_step(engine, job.by_part("asked"), of_parts, job, ask_for_kept)
-    run_step(engine, job.by_part("answers"), of_parts, job, answer_for_kept)
+    run_step(engine, job.by_group("same"), of_partitions, job, find_same_sets)
+    run_step(engine, job.by_group("asked"), job.groups.tasks(), job, ask_for_kept)
+    run_step(engine, job.by_group("answers"), job.groups.tasks(), job, answer_for_kept)
+    deliver(engine, job.by_group("answers"), job.groups.tasks())
+    tasks = [
+        PartTask(name=p.name, cost=p.size + 1, payload=_Verdicts(p, job.groups.of(p.number)))
+        for p in parts
+    ]
     run_parts(engine, run, plan, STAGE, tasks, make_verdicts)
     run.remove(f"exchange/{STAGE}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """One part to write the verdicts of."""
+
+    part: InputPart
+    group: int
 
 
 def _documents(
@@ -151,23 +187,28 @@ def send_pictures(job: _Job, task: Task) -> None:
 
 
 def find_furniture(job: _Job, task: Task) -> None:
-    """Pictures that too many documents show, to the parts of these."""
+    """Pictures that too many documents show, to the groups of parts of these."""
     most = job.rules.max_documents
     assert most is not None
     received = job.by_partition("shown")
     first = least("key", ("high", "low"), received.receive_numbers(task.payload))
-    with job.by_part("furniture").outbox(task.name) as outbox:
+    with job.by_group("furniture").outbox(task.name) as outbox:
         for chunk in received.receive_numbers(task.payload):
-            rows = chosen(chunk, first.counts[first.index(chunk["key"])] > most)
-            columns = {"row": row_of(rows["low"]), "key": rows["key"]}
-            outbox.send(columns, part_of(rows["low"]))
+            lost = first.counts[first.index(chunk["key"])] > most
+            rows = chosen({"low": chunk["low"], "key": chunk["key"]}, lost)
+            outbox.send(rows, job.group_of(rows["low"]))
 
 
-def _furniture_of(job: _Job, part: InputPart) -> dict[int, set[int]]:
+def _furniture_of(
+    run: RunDirectory, rules: Pictures, group: int, part: InputPart
+) -> dict[int, set[int]]:
     """The pictures, as `_number` has them, that a part's documents lose, by row."""
     found: dict[int, set[int]] = {}
-    for chunk in job.by_part("furniture").receive_numbers(part.number):
-        for row, key in zip(chunk["row"].tolist(), chunk["key"].tolist(), strict=True):
+    if rules.max_documents is None:
+        return found
+    for chunk in map(numbers_of, delivered(run, f"{STAGE}/furniture", [group], part.number)):
+        rows = row_of(chunk["low"])
+        for row, key in zip(rows.tolist(), chunk["key"].tolist(), strict=True):
             found.setdefault(row, set()).add(key)
     return found
 
@@ -176,7 +217,7 @@ def send_sets(job: _Job, task: Task) -> None:
     """Every document with pictures to the partition of what it shows."""
     part: InputPart = task.payload
     row_format = job.recipe.sources[part.source].format
-    furniture = _furniture_of(job, part)
+    furniture = _furniture_of(job.run, job.rules, job.groups.of(part.number), part)
     with job.by_partition("sets").outbox(task.name) as outbox:
         rows = _Rows(outbox, job.partitions, part.number)
         for row, document, pictures in _documents(job.run, part):
@@ -212,61 +253,58 @@ def _what_it_shows(
 
 
 def find_same_sets(job: _Job, task: Task) -> None:
-    """Documents that show what another shows, with the other, to their parts.
+    """Documents that show what another shows, with the other, to their groups of parts.
 
     The latest capture is kept, then the longest text, then the lowest keyed hash.
     """
     received = job.by_partition("sets")
     order = ("key_2", "later", "high", "low")
     first = least("key", order, received.receive_numbers(task.payload))
-    with job.by_part("same").outbox(task.name) as outbox:
+    with job.by_group("same").outbox(task.name) as outbox:
         for chunk in received.receive_numbers(task.payload):
             kept = chosen(first.rows, first.index(chunk["key"]))
             lost = (chunk["key_2"] == kept["key_2"]) & (
                 locator(chunk["low"]) != locator(kept["low"])
             )
-            rows = {"row": row_of(chunk["low"][lost]), "kept": locator(kept["low"][lost])}
-            outbox.send(rows, part_of(chunk["low"][lost]))
+            rows = {"low": locator(chunk["low"][lost]), "kept": locator(kept["low"][lost])}
+            outbox.send(rows, job.group_of(rows["low"]))
 
 
 def ask_for_kept(job: _Job, task: Task) -> None:
-    """Each document that goes to the part of the one that is kept."""
-    part: InputPart = task.payload
-    with job.by_part("asked").outbox(task.name) as outbox:
-        for chunk in job.by_part("same").receive_numbers(part.number):
-            asker = np.full(chunk["row"].size, part.number, np.int64)
-            rows = {"part": asker, "row": chunk["row"], "kept_row": row_of(chunk["kept"])}
-            outbox.send(rows, part_of(chunk["kept"]))
+    """Each document that goes to the group of the one that is kept."""
+    with job.by_group("asked").outbox(task.name) as outbox:
+        for chunk in job.by_group("same").receive_numbers(task.payload):
+            outbox.send(chunk, job.group_of(chunk["kept"]))
 
 
 def answer_for_kept(job: _Job, task: Task) -> None:
-    """Id and address of each kept document to the part of the one that goes."""
-    part: InputPart = task.payload
-    with job.by_part("answers").outbox(task.name) as outbox:
-        asked = job.by_part("asked").receive_all(part.number)
-        if asked is None:
-            return
-        with job.run.open(f"documents/{part.name}.parquet") as stream:
-            table = pq.read_table(stream, columns=["id", "url"])
-        kept = table.take(pa.array(asked["kept_row"]))
-        columns = {
-            "row": asked["row"],
-            "kept_id": kept["id"].combine_chunks(),
-            "kept_url": kept["url"].combine_chunks(),
-        }
-        outbox.send(columns, asked["part"])
+    """Id and address of each kept document to the group of the one that goes."""
+    with job.by_group("answers").outbox(task.name) as outbox:
+        for chunk in job.by_group("asked").receive_numbers(task.payload):
+            parts = part_of(chunk["kept"])
+            for number in np.unique(parts).tolist():
+                asked = chosen(chunk, parts == number)
+                with job.run.open(f"documents/{job.parts[number].name}.parquet") as stream:
+                    table = pq.read_table(stream, columns=["id", "url"])
+                kept = table.take(pa.array(row_of(asked["kept"])))
+                columns = {
+                    "low": asked["low"],
+                    "kept_id": kept["id"].combine_chunks(),
+                    "kept_url": kept["url"].combine_chunks(),
+                }
+                outbox.send(columns, job.group_of(asked["low"]))
 
 
-def make_verdicts(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
+def make_verdicts(plan: RunPlan, part: PartWriter, asked: _Verdicts) -> None:
     """Write which pictures and which documents of one part go."""
-    rules = plan.recipe.images.duplicates
+    rules, task = plan.recipe.images.duplicates, asked.part
     assert rules is not None
-    job = _Job(run=part.run, recipe=plan.recipe, rules=rules, parts=plan.parts, partitions=1)
     row_format = plan.recipe.sources[task.source].format
-    furniture = _furniture_of(job, task)
+    furniture = _furniture_of(part.run, rules, asked.group, task)
     kept: dict[int, dict[str, Any]] = {}
-    for batch in job.by_part("answers").receive(task.number):
-        kept.update((row["row"], row) for row in batch.to_pylist())
+    for batch in delivered(part.run, f"{STAGE}/answers", [asked.group], task.number):
+        rows = row_of(batch["low"].to_numpy()).tolist()
+        kept.update(zip(rows, batch.to_pylist(), strict=True))
     verdicts = part.rows(f"verdicts/{STAGE}/{task.name}.parquet", VERDICT_SCHEMA)
     for row, _, pictures in _documents(part.run, task):
         lost = furniture.get(row, set())

@@ -2,7 +2,7 @@
 
     documents ──send──▶ hashes of lines by domain, of captions ──count──▶ rows of repeated ones
                                                                                   │
-    verdicts/repeats/SOURCE/part-N.parquet ◀──────────────────────────────────────┘
+    verdicts/repeats/SOURCE/part-N.parquet ◀──deliver── groups of parts ◀─────────┘
 
 The documents are those that de-duplication left: of a page captured twice, no line is repeated.
 Hashes have 64 bits: among ten billion different lines about three pairs share one.
@@ -24,7 +24,15 @@ from pipelines.deduplication.job import SIZES, Sizes, chosen
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.duplicates import drop_document, images_of
 from pipelines.engine import Engine
-from pipelines.exchange import CHUNK_ROWS, Exchange, Task, run_step
+from pipelines.exchange import CHUNK_ROWS, Exchange, Task, all_numbers, run_step
+from pipelines.groups import (
+    Groups,
+    deliver,
+    delivered,
+    make_groups,
+    partition_count,
+    partition_tasks,
+)
 from pipelines.part import PartWriter, done_parts, read_markers
 from pipelines.parts import PartTask, run_parts
 from pipelines.plan import InputPart, RunPlan
@@ -39,37 +47,27 @@ from schemas.verdict import Drop
 
 STAGE = REPEATS
 NOTHING_LEFT = "dedup.nothing_left"
+_REPEATED = f"{STAGE}/repeated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     run: RunDirectory
     recipe: Recipe
-    parts: tuple[InputPart, ...]
-    """All parts of the run."""
     partitions: int
+    groups: Groups
+    """Of all parts of the run."""
+    limits: npt.NDArray[np.int64]
+    """By number of a part, how many documents must share a text before it goes; 0 where nobody
+    asks."""
+    keeps_one: npt.NDArray[np.bool_]
+    """By number of a part, whether one document keeps a text that others lose."""
 
     def sent(self) -> Exchange:
         return Exchange(self.run, f"{STAGE}/sent", self.partitions)
 
     def repeated(self) -> Exchange:
-        return Exchange(self.run, f"{STAGE}/repeated", len(self.parts))
-
-    def limits(self) -> npt.NDArray[np.int64]:
-        """By number of a part, how many documents must share a text before it goes."""
-        return np.array([_limit(self.recipe, part) or 0 for part in self.parts])
-
-    def keeps_one(self) -> npt.NDArray[np.bool_]:
-        """By number of a part, whether one document keeps a text that others lose."""
-        rules = _rules_of(self.recipe)
-        return np.array(
-            [
-                rules is not None
-                and rules.keep == "one"
-                and self.recipe.sources[part.source].format != "pairs"
-                for part in self.parts
-            ]
-        )
+        return Exchange(self.run, _REPEATED, len(self.groups))
 
 
 def _limit(recipe: Recipe, part: InputPart) -> int | None:
@@ -79,6 +77,12 @@ def _limit(recipe: Recipe, part: InputPart) -> int | None:
         return None if most is None else most + 1
     rules = _rules_of(recipe)
     return None if rules is None else rules.min_documents
+
+
+def _keeps_one(recipe: Recipe, part: InputPart) -> bool:
+    rules = _rules_of(recipe)
+    is_pair = recipe.sources[part.source].format == "pairs"
+    return rules is not None and rules.keep == "one" and not is_pair
 
 
 def _rules_of(recipe: Recipe) -> RepeatedLines | None:
@@ -93,19 +97,36 @@ def counted_parts(plan: RunPlan) -> list[InputPart]:
 def run_repeats(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes = SIZES) -> None:
     """Make the stage."""
     parts = counted_parts(plan)
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    if done_parts(run, STAGE).issuperset(t.name for t in tasks):
+    if done_parts(run, STAGE).issuperset(p.name for p in parts):
         return
     markers = read_markers(run, DOCUMENTS, [p.name for p in parts])
-    lines = sum(marker["lines"] for marker in markers.values())
-    partitions = max(1, -(-lines // sizes.partition_rows))
-    job = _Job(run=run, recipe=plan.recipe, parts=plan.parts, partitions=partitions)
+    lines = {name: int(marker["lines"]) for name, marker in markers.items()}
+    job = _Job(
+        run=run,
+        recipe=plan.recipe,
+        partitions=partition_count(sum(lines.values()), sizes.partition_rows),
+        groups=make_groups((lines.get(p.name, 0) for p in plan.parts), sizes.group_rows),
+        limits=np.array([_limit(plan.recipe, p) or 0 for p in plan.parts]),
+        keeps_one=np.array([_keeps_one(plan.recipe, p) for p in plan.parts]),
+    )
     senders = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]
     run_step(engine, job.sent(), senders, job, send_texts)
-    counters = [Task(name=f"{n:05d}", cost=1, payload=n) for n in range(partitions)]
-    run_step(engine, job.repeated(), counters, job, find_repeated)
+    run_step(engine, job.repeated(), partition_tasks(job.partitions), job, find_repeated)
+    deliver(engine, job.repeated(), job.groups.tasks())
+    tasks = [
+        PartTask(name=p.name, cost=p.size + 1, payload=_Cuts(p, job.groups.of(p.number)))
+        for p in parts
+    ]
     run_parts(engine, run, plan, STAGE, tasks, make_cuts)
     run.remove(f"exchange/{STAGE}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cuts:
+    """One part to write the verdicts of."""
+
+    part: InputPart
+    group: int
 
 
 def send_texts(job: _Job, task: Task) -> None:
@@ -169,25 +190,22 @@ def text_keys(document: Document, recipe: Recipe) -> Hashes:
 def find_repeated(job: _Job, task: Task) -> None:
     """Texts that enough documents hold, to the parts of those that lose them."""
     received = job.sent()
-    limits = job.limits()
-    keeps_one = job.keeps_one()
     first = least("key", ("high", "low"), received.receive_numbers(task.payload))
     with job.repeated().outbox(task.name) as outbox:
         for chunk in received.receive_numbers(task.payload):
             index = first.index(chunk["key"])
             part = part_of(chunk["low"])
             is_first = locator(chunk["low"]) == locator(first.rows["low"][index])
-            lost = (first.counts[index] >= limits[part]) & ~(is_first & keeps_one[part])
-            rows = chosen(chunk, lost)
-            columns = {"row": row_of(rows["low"]), "key": rows["key"]}
-            outbox.send(columns, part_of(rows["low"]))
+            lost = (first.counts[index] >= job.limits[part]) & ~(is_first & job.keeps_one[part])
+            rows = chosen({"low": chunk["low"], "key": chunk["key"]}, lost)
+            outbox.send(rows, job.groups.of_each(part[lost]))
 
 
-def make_cuts(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
+def make_cuts(plan: RunPlan, part: PartWriter, cut: _Cuts) -> None:
     """Write which documents of one part lose lines, or go."""
-    recipe = plan.recipe
+    recipe, task = plan.recipe, cut.part
     cuts = part.rows(f"verdicts/{STAGE}/{task.name}.parquet", CUT_SCHEMA)
-    lost = _lost_of(Exchange(part.run, f"{STAGE}/repeated", len(plan.parts)), task.number)
+    lost = _lost_of(part.run, cut)
     shown = images_of(part.run, task.name)
     for row, document in deduplicated_documents(part.run, task.name):
         images = shown.get(row, [])
@@ -224,11 +242,12 @@ def _verdict(document: Document, gone: list[int], recipe: Recipe) -> Drop | None
     return Drop(NOTHING_LEFT, len(gone))
 
 
-def _lost_of(repeated: Exchange, number: int) -> dict[int, npt.NDArray[np.uint64]]:
+def _lost_of(run: RunDirectory, cut: _Cuts) -> dict[int, npt.NDArray[np.uint64]]:
     """Hashes of the texts that documents of a part lose, by row."""
-    found = repeated.receive_all(number)
+    found = all_numbers(delivered(run, _REPEATED, [cut.group], cut.part.number))
     if found is None:
         return {}
-    order = np.argsort(found["row"], kind="stable")
-    rows, firsts = np.unique(found["row"][order], return_index=True)
+    numbers = row_of(found["low"])
+    order = np.argsort(numbers, kind="stable")
+    rows, firsts = np.unique(numbers[order], return_index=True)
     return dict(zip(rows.tolist(), np.split(found["key"][order], firsts[1:]), strict=True))

@@ -16,9 +16,10 @@ from pipelines.fetched_images import Made, spool_images
 from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.image_scores import STAGE as IMAGE_SCORES
+from pipelines.image_tars import ImageTars
 from pipelines.image_verdicts import STAGE as IMAGE_VERDICTS
 from pipelines.images import STAGE as IMAGES
-from pipelines.part import marker_path
+from pipelines.part import done_parts, marker_path
 from pipelines.pictures import STAGE as PICTURES
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -46,7 +47,8 @@ def reopen_images(run: RunDirectory, plan: RunPlan) -> int:
         return 0
     reopened = 0
     names = [bucket_name(b) for b in range(len(plan.parts), bucket_count(run, plan))]
-    parts = {name: _retryable(run, name) for name in names if _is_made(run, name)}
+    made = done_parts(run, IMAGES)
+    parts = {name: _retryable(run, name) for name in names if name in made}
     parts = {name: indexes for name, indexes in parts.items() if indexes}
     for name, indexes in parts.items():
         spool_images(run, name, _settled(run, name, indexes))
@@ -60,10 +62,6 @@ def reopen_images(run: RunDirectory, plan: RunPlan) -> int:
         for name in parts:
             run.remove(marker_path(IMAGES, name))
     return reopened
-
-
-def _is_made(run: RunDirectory, name: str) -> bool:
-    return run.exists(marker_path(IMAGES, name))
 
 
 def _retryable(run: RunDirectory, name: str) -> set[int]:
@@ -80,19 +78,14 @@ def _settled(run: RunDirectory, name: str, without: set[int]) -> Iterator[tuple[
     with run.open(f"fingerprints/{name}.parquet") as stream:
         signed = pq.read_table(stream, columns=["id", "signature"]).to_pylist()
     thumbnails = {row["id"]: row["signature"] for row in signed}
-    tar = None
-    for index, row in enumerate(rows):
-        if index in without:
-            continue
-        jpeg = None
-        if row["rule"] is None:
-            if tar is None:
-                tar = run.open(f"images/{name}.tar")
-            tar.seek(row["offset"])
-            jpeg = tar.read(row["size"])
-            row["thumbnail"] = thumbnails[row["key"].hex()]
-        for column in PLACE:
-            del row[column]
-        yield index, (row, jpeg)
-    if tar is not None:
-        tar.close()
+    with ImageTars(run) as tars:
+        for index, row in enumerate(rows):
+            if index in without:
+                continue
+            jpeg = None
+            if row["rule"] is None:
+                jpeg = tars.read(row["tar"], row["offset"], row["size"])
+                row["thumbnail"] = thumbnails[row["key"].hex()]
+            for column in PLACE:
+                del row[column]
+            yield index, (row, jpeg)

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 import pyarrow.parquet as pq
 
-from pipelines.image_plan import bucket_name
+from pipelines.image_tars import ImageTars
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
@@ -23,7 +22,7 @@ from pipelines.selection import single_image_rule
 from pipelines.tokenizer import MODEL_PATH
 from schemas.document import Document, document_from_row
 from schemas.ledger import TOKEN
-from schemas.packed import PackedImage, packed_schema
+from schemas.packed import packed_schema
 from schemas.recipe import Recipe
 from schemas.verdict import Drop
 from tokenization.fitting import Fitted, Piece, fit_images, fit_lines
@@ -33,7 +32,6 @@ from tokenization.shards import ShardWriter
 from tokenization.vocabulary import Vocabulary
 
 STAGE = "shards"
-_OPEN_TARS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +104,8 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
         },
     )
     path = part.file(f"shards/{task.name}.arrow")
-    images = _ImageReader(part.run)
-    writer = ShardWriter(path, schema, images.read)
+    images = ImageTars(part.run)
+    writer = ShardWriter(path, schema, lambda i: images.read(i.tar, i.offset, i.size))
     targets = 0
     pieces = _Pieces(plan.recipe, part, task, formatter).read()
     together = settings.pack or source.format == "text"
@@ -199,37 +197,6 @@ class _Pieces:
             return None
         left = sum(len(piece.images) for piece in fitted.pieces)
         return single_image_rule(document.id, left, self.recipe)
-
-
-class _ImageReader:
-    """Random reads from the run's image tars, with a bounded number of them open."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-        self._open: dict[int, IO[bytes]] = {}
-        self.count = 0
-
-    def read(self, image: PackedImage) -> bytes:
-        stream = self._open.pop(image.tar, None)
-        if stream is None:
-            if len(self._open) >= _OPEN_TARS:
-                self._open.pop(next(iter(self._open))).close()
-            stream = self._run.open(f"images/{bucket_name(image.tar)}.tar")
-        self._open[image.tar] = stream
-        stream.seek(image.offset)
-        data = stream.read(image.size)
-        if len(data) != image.size:
-            raise OSError(
-                f"images/{bucket_name(image.tar)}.tar ends at {image.offset + len(data)}, "
-                f"must hold {image.offset + image.size} bytes for {image.url}. "
-                "Remove the run directory's stages/images and run again."
-            )
-        self.count += 1
-        return data
-
-    def close(self) -> None:
-        for stream in self._open.values():
-            stream.close()
 
 
 @lru_cache(maxsize=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def compare_within_group(job: Job, task: Task) -> None:
     """Compare the candidates that lie in one group; send the others on with a signature."""
     within = _GroupSignatures(job, task.payload)
     edges = job.by_partition("edges-00", "edges").outbox(f"near-{task.name}")
-    with edges, job.by_group("compare").outbox(task.name) as compare:
+    with job.by_group("compare").outbox(task.name) as compare, edges:
         for chunk in job.by_group("bands").receive_numbers(task.payload):
             for pairs in _slices(distinct_pairs(chunk)):
                 groups = job.group_of(pairs["other_low"])
@@ -126,8 +127,6 @@ def compare_within_group(job: Job, task: Task) -> None:
 def compare_across_groups(job: Job, task: Task) -> None:
     """Compare candidates whose preferred document lies in another group."""
     with job.by_partition("edges-00", "edges").outbox(task.name) as edges:
-        if not job.by_group("compare").rows():
-            return
         within = _GroupSignatures(job, task.payload)
         for chunk in job.by_group("compare").receive_numbers(task.payload):
             for rows in _slices(chunk):
@@ -142,19 +141,23 @@ def _slices(rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _GroupSignatures:
-    """All signatures of a group."""
+    """All signatures of a group, read when the first is asked for."""
 
     def __init__(self, job: Job, group: int) -> None:
-        parts = job.groups[group]
-        documents = sum(part.documents for part in parts)
-        self._all = np.empty((documents, job.likeness.signature_bytes), np.uint8)
-        self._firsts = np.array([part.first_locator for part in parts], np.uint64)
-        self._starts = np.cumsum([0, *(part.documents for part in parts)])
+        self._job = job
+        self._parts = job.groups[group]
+        self._firsts = np.array([part.first_locator for part in self._parts], np.uint64)
+        self._starts = np.cumsum([0, *(part.documents for part in self._parts)])
+
+    @cached_property
+    def _all(self) -> SignatureBytes:
+        found = np.empty((int(self._starts[-1]), self._job.likeness.signature_bytes), np.uint8)
         start = 0
-        for part in parts:
-            for _, signatures in _signatures(job, part):
-                self._all[start : start + len(signatures)] = signatures
+        for part in self._parts:
+            for _, signatures in _signatures(self._job, part):
+                found[start : start + len(signatures)] = signatures
                 start += len(signatures)
+        return found
 
     def of(self, low: Hashes) -> SignatureBytes:
         places = locator(low)

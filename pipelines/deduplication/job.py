@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dedup.likeness import Likeness
 from dedup.nodes import MAX_PARTS, Columns, locator, place
 from dedup.words import Hashes
 from pipelines.exchange import Exchange, Task
+from pipelines.groups import make_groups, partition_tasks, task_name
 from pipelines.run_directory import RunDirectory
 from schemas.errors import UsageError
 from schemas.identity import content_key, mix
@@ -75,12 +77,14 @@ class Sizes:
     """Documents that are worked on together: neighbouring parts, or a range of a large one."""
     partition_rows: int = 300_000
     """Rows that a partition should have."""
+    group_rows: int = 3_000_000
+    """Rows of two numbers that a group of parts may be sent."""
 
 
 SIZES = Sizes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What every task of every step is given."""
 
@@ -105,25 +109,26 @@ class Job:
 
     def group_of(self, low: Hashes) -> npt.NDArray[np.int64]:
         """Number of the group that holds each document."""
-        firsts = np.array([group[0].first_locator for group in self.groups], np.uint64)
-        return np.searchsorted(firsts, locator(low), side="right") - 1
+        return np.searchsorted(self._group_firsts, locator(low), side="right") - 1
+
+    @cached_property
+    def _group_firsts(self) -> Hashes:
+        return np.array([group[0].first_locator for group in self.groups], np.uint64)
 
     def partition_of(self, keys: Hashes, of: str) -> npt.NDArray[np.int64]:
         return (mix(keys) % np.uint64(self.partitions[of])).astype(np.int64)
 
     def group_tasks(self) -> list[Task]:
         return [
-            Task(name=f"{index:05d}", cost=sum(p.documents for p in group), payload=index)
+            Task(name=task_name(index), cost=sum(p.documents for p in group), payload=index)
             for index, group in enumerate(self.groups)
         ]
 
     def partition_tasks(self, of: str) -> list[Task]:
-        return [
-            Task(name=f"{index:05d}", cost=1, payload=index) for index in range(self.partitions[of])
-        ]
+        return partition_tasks(self.partitions[of])
 
 
-def make_groups(
+def group_parts(
     parts: Iterable[SignaturePart], sizes: Sizes
 ) -> tuple[tuple[SignaturePart, ...], ...]:
     """Neighbouring parts, or ranges of large ones, in groups that a task can hold.
@@ -131,19 +136,17 @@ def make_groups(
     Raises:
         UsageError: there are more parts than can be numbered.
     """
-    groups: list[list[SignaturePart]] = [[]]
-    room = sizes.group_documents
+    ranges: list[SignaturePart] = []
     for part in parts:
         if part.number >= MAX_PARTS:
             raise UsageError(f"de-duplication takes at most {MAX_PARTS:,} parts")
         for first_row in range(0, part.documents, sizes.group_documents):
             count = min(sizes.group_documents, part.documents - first_row)
-            if room < count:
-                groups.append([])
-                room = sizes.group_documents
-            groups[-1].append(replace(part, first_row=first_row, documents=count))
-            room -= count
-    return tuple(tuple(group) for group in groups if group)
+            ranges.append(replace(part, first_row=first_row, documents=count))
+    groups = make_groups((part.documents for part in ranges), sizes.group_documents)
+    return tuple(
+        tuple(ranges[number] for number in groups.members(group)) for group in range(len(groups))
+    )
 
 
 def signature_part(run: RunDirectory, path: str, number: int, of_this_run: bool) -> SignaturePart:

@@ -33,7 +33,8 @@ from pipelines.deduplication.targets import (
     write_clusters,
 )
 from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, run_step
+from pipelines.exchange import Exchange, Sent, Task, run_step
+from pipelines.groups import deliver, partition_count
 from pipelines.run_directory import RunDirectory
 
 
@@ -48,9 +49,6 @@ def make_job(
     """A job with as many partitions as its rows need."""
     documents = sum(part.documents for group in groups for part in group)
 
-    def count(rows: int) -> int:
-        return max(1, -(-rows // sizes.partition_rows))
-
     return Job(
         run=run,
         stage=stage,
@@ -58,18 +56,18 @@ def make_job(
         likeness=likeness,
         groups=groups,
         partitions={
-            "documents": count(documents),
-            "bands": count(documents * likeness.keys_each),
-            "edges": count(documents * 2),
+            "documents": partition_count(documents, sizes.partition_rows),
+            "bands": partition_count(documents * likeness.keys_each, sizes.partition_rows),
+            "edges": partition_count(documents * 2, sizes.partition_rows),
         },
     )
 
 
 def find_duplicates(engine: Engine, job: Job) -> None:
-    """Do the steps of a job; what goes stands in the exchange `answers` afterwards."""
+    """Do the steps of a job; what goes is delivered by the step `answers` afterwards."""
 
-    def step(exchange: Exchange, tasks: list[Task], make: Callable[[Job, Task], None]) -> None:
-        run_step(engine, exchange, tasks, job, make)
+    def step(exchange: Exchange, tasks: list[Task], make: Callable[[Job, Task], None]) -> Sent:
+        return run_step(engine, exchange, tasks, job, make)
 
     if "urls" in job.steps:
         step(job.by_partition("send-urls", "documents"), job.group_tasks(), send_urls)
@@ -80,20 +78,22 @@ def find_duplicates(engine: Engine, job: Job) -> None:
     rounds = candidates = 0
     if "clusters" in job.steps:
         step(job.by_partition("send-bands", "bands"), job.group_tasks(), send_bands)
-        step(job.by_group("bands"), job.partition_tasks("bands"), find_candidates)
-        candidates = job.by_group("bands").rows()
+        found = step(job.by_group("bands"), job.partition_tasks("bands"), find_candidates)
+        candidates = found.rows
         step(job.by_group("compare"), job.group_tasks(), compare_within_group)
         edges = job.by_partition("edges-00", "edges")
         far = [replace(t, name=f"far-{t.name}") for t in job.group_tasks()]
         step(edges, far, compare_across_groups)
         rounds = find_clusters(job, step)
-    step(job.by_group("targets-00"), job.group_tasks(), send_targets)
+    sent = step(job.by_group("targets-00"), job.group_tasks(), send_targets)
     hop = 0
-    while job.by_group(f"targets-{hop:02d}").rows():
+    while sent.rows:
         tasks = [replace(t, payload=(t.payload, hop)) for t in job.group_tasks()]
-        step(job.by_group(f"targets-{hop + 1:02d}"), tasks, follow_targets)
+        sent = step(job.by_group(f"targets-{hop + 1:02d}"), tasks, follow_targets)
         hop += 1
+    engine.exchanged_bytes += job.by_group("resolved").seal().bytes
     step(job.by_group("answers"), job.group_tasks(), answer_targets)
+    deliver(engine, job.by_group("answers"), job.group_tasks())
     write_clusters(job, rounds, candidates)
 
 

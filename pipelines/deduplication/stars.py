@@ -15,12 +15,12 @@ import numpy as np
 from dedup.nodes import Columns, Least, comes_first, distinct_pairs, is_of_this_run, least, locator
 from pipelines.deduplication.candidates import send_edges
 from pipelines.deduplication.job import PAIR, Job, chosen, pair_up
-from pipelines.exchange import Exchange, Task
+from pipelines.exchange import Exchange, Sent, Task
 from schemas.identity import mix
 
 MAX_ROUNDS = 64
 
-RunStep = Callable[[Exchange, list[Task], Callable[[Job, Task], None]], None]
+RunStep = Callable[[Exchange, list[Task], Callable[[Job, Task], None]], Sent]
 
 
 class RoundsError(RuntimeError):

@@ -26,8 +26,8 @@ def follow_targets(job: Job, task: Task) -> None:
     group, hop = task.payload
     dropped = Dropped(job, group, job.steps)
     with (
-        job.by_group("resolved").outbox(f"{hop:02d}-{task.name}") as resolved,
         job.by_group(f"targets-{hop + 1:02d}").outbox(task.name) as forwarded,
+        job.by_group("resolved").outbox(f"{hop:02d}-{task.name}") as resolved,
     ):
         for chunk in job.by_group(f"targets-{hop:02d}").receive_numbers(group):
             gone = dropped.holds(chunk["other_low"])
@@ -50,14 +50,16 @@ def answer_targets(job: Job, task: Task) -> None:
             return
         places = locator(requests["other_low"])
         largest: list[tuple[int, str, str]] = []
-        for part in job.groups[task.payload]:
-            first = np.uint64(part.first_locator)
-            here = (places >= first) & (places < first + np.uint64(part.documents))
-            asked = np.flatnonzero(here)
-            if not asked.size:
-                continue
-            rows = places - first
-            table = part.read(["id", "url"]).take(pa.array(rows[asked]))
+        parts = job.groups[task.payload]
+        firsts_of = np.array([part.first_locator for part in parts], np.uint64)
+        holder = np.searchsorted(firsts_of, places, side="right") - 1
+        order = np.argsort(holder, kind="stable")
+        bounds = np.searchsorted(holder[order], np.arange(len(parts) + 1))
+        for number in np.unique(holder).tolist():
+            part = parts[number]
+            asked = order[bounds[number] : bounds[number + 1]]
+            rows = places[asked] - firsts_of[number]
+            table = part.read(["id", "url"]).take(pa.array(rows))
             ids, urls = (table[n].combine_chunks() for n in ("id", "url"))
             answers = {
                 "low": pa.array(requests["low"][asked]),
@@ -67,7 +69,7 @@ def answer_targets(job: Job, task: Task) -> None:
                 "of_this_run": pa.array(np.full(asked.size, part.of_this_run)),
             }
             outbox.send(answers, job.group_of(requests["low"][asked]))
-            kept, firsts, counts = np.unique(rows[asked], return_index=True, return_counts=True)
+            kept, firsts, counts = np.unique(rows, return_index=True, return_counts=True)
             sizes.update((counts + 1).tolist())
             top = np.lexsort((kept, -counts))[:_LARGEST_CLUSTERS]
             largest += [

@@ -247,6 +247,30 @@ def test_a_killed_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert dropped(run) == expected
 
 
+@pytest.mark.parametrize("second", ["/edges-00/near-", "/resolved/"])
+def test_a_task_of_two_outboxes_that_fails_between_them_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    rows = mixed_rows(30)
+    expected = deduplicate(tmp_path / "whole", [rows])
+    publish = RunDirectory.publish
+    with run_of(tmp_path / "killed", Dedup(), [rows]) as (engine, run, plan):
+
+        @contextmanager
+        def fail(self: RunDirectory, path: str) -> Iterator[Path]:
+            with publish(self, path) as local:
+                yield local
+                if second in path and path.endswith(".arrow"):
+                    raise OSError("no space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RunDirectory, "publish", fail)
+            with pytest.raises((OSError, WorkError), match="no space left"):
+                run_duplicates(engine, run, plan, SMALL)
+        run_duplicates(engine, run, plan, SMALL)
+        assert dropped(run) == expected
+
+
 # --- clusters made of signatures alone -----------------------------------------------------------
 
 

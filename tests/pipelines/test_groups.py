@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.image_routes import make_groups, make_ranges
+from pipelines.groups import make_groups, make_ranges
 from schemas.identity import content_key
 
 
