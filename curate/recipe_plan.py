@@ -15,6 +15,7 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 
+from filters.sentences import trim_around_images
 from pipelines.documents import STAGE, make_documents
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan, plan_parts
@@ -209,6 +210,9 @@ def _vocabulary(recipe: Recipe) -> Vocabulary | None:
 
 def _tokens(document: Document, recipe: Recipe, vocabulary: Vocabulary | None) -> float:
     """Tokens of a document with its images' slots; estimated without a tokenizer."""
+    around = recipe.images.sentences_around
+    if around is not None and recipe.sources[document.source].format == "interleaved":
+        document = trim_around_images(document, around).document
     lines = document_lines(document)
     images = min(len(document.images), recipe.images.max_per_document)
     slots = images * (recipe.tokenization.image_slots + 2)

@@ -36,9 +36,13 @@ def explain_url(run: RunDirectory, url: str) -> list[dict[str, Any]]:
 def _archived(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     for path, row in _matching(run, "references/available", "url", url):
         detail = (
-            f"an image record of the input at byte {row['offset']}, held for documents that show it"
+            f"an image record of the input at byte {_place(row)}, held for documents that show it"
         )
         yield {"stage": "documents", "what": "read", "detail": detail, "part": path, **_plain(row)}
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"{row['offset']}:{row['inside']}" if row["inside"] else str(row["offset"])
 
 
 def _ledger(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:

@@ -82,7 +82,7 @@ def extract(
     fallback = partial(blocks_by_trafilatura, text) if options.fallback else None
     content = choose_content(walk, base, options, model or load_model(), fallback)
     return Document(
-        id=document_id(origin.warc_file, origin.offset, url),
+        id=document_id(origin, url),
         source=source,
         url=url,
         segments=_segments(content, metadata, base, options),

@@ -68,13 +68,18 @@ class Reading:
         return np.concatenate([[0], np.cumsum(list(map(len, self.tokens)), dtype=np.int64)])
 
 
+def is_abbreviated(line: str, mark: int) -> bool:
+    """Whether the point at a position belongs to an abbreviation or an initial."""
+    start = max(mark - _LONGEST_ABBREVIATION, 0)
+    return _ABBREVIATION.search(line, start, mark + 1) is not None
+
+
 def count_sentences(line: str) -> int:
     """Sentences of a line: at least one where it has text."""
     ends = 0
     last = 0
     for found in _SENTENCE_END.finditer(line):
-        start = max(found.start() - _LONGEST_ABBREVIATION, 0)
-        if found.end() < len(line) and _ABBREVIATION.search(line, start, found.start() + 1):
+        if found.end() < len(line) and is_abbreviated(line, found.start()):
             continue
         ends += 1
         last = found.end()

@@ -2,8 +2,8 @@
 
 `kosmos-2/torchscale/examples/fairseq/tasks/data/wild_loader.py` keeps the last 3 sentences before
 the first image, all text between images, and the first 3 behind the last one. It parts sentences
-with spaCy's rule-based sentencizer: where a mark ends one, abbreviations included. Here the end of
-a line ends a sentence too, for headings have no mark.
+with spaCy's rule-based sentencizer: where a mark ends one that is no abbreviation's. Here the end
+of a line ends a sentence too, for headings have no mark.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from filters.reading import is_abbreviated
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.text_lines import with_lines
 
@@ -32,9 +33,9 @@ def sentence_starts(line: str) -> list[int]:
     start = _skip_spaces(line, 0)
     for found in _END.finditer(line):
         end = found.end()
-        if found.start() < start or not (
-            end == len(line) or line[end].isspace() or _ALWAYS.search(found.group())
-        ):
+        if found.start() < start or is_abbreviated(line, found.start()):
+            continue
+        if end < len(line) and not line[end].isspace() and not _ALWAYS.search(found.group()):
             continue
         starts.append(start)
         start = _skip_spaces(line, end)

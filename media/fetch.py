@@ -26,9 +26,9 @@ from filters.robots_file import RobotsFile, parse_robots_file
 from filters.tdm_file import PATH as TDM_PATH
 from filters.tdm_file import TdmFile, parse_tdm_file
 from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
-from media.content_coding import CodingError, TooLargeError, decoded
 from media.transport import KINDS, Response, Transport, TransportError
 from schemas.address import wire_address
+from schemas.content_coding import CodingError, TooLargeError, decoded
 from schemas.image_settings import Fetch
 from schemas.outside_text import one_line, visible
 from schemas.verdict import Drop

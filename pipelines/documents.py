@@ -60,6 +60,7 @@ AVAILABLE_SCHEMA = pa.schema(
         ("url", pa.string()),
         ("offset", pa.int64()),
         ("length", pa.int64()),
+        ("inside", pa.int64()),
     ]
 )
 INLINE_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("bytes", pa.binary())])
@@ -144,15 +145,14 @@ class _DocumentsPart:
             (image,) = item.document.images
             held = {"key": image_key(image.url), "url": image.url}
             if item.data is None:
-                place = {"offset": item.offset, "length": item.length}
+                place = {"offset": item.offset, "length": item.length, "inside": 0}
                 self.available.write({**held, **place})
             elif held["key"] not in self.inline_keys:
                 self.inline_keys.add(image_key(image.url))
                 self.inline.write({**held, "bytes": item.data}, size=len(item.data))
 
     def reject(self, row: RejectedRow) -> None:
-        record_id = f"{row.origin.warc_file}@{row.origin.offset}"
-        self.part.drop(self.task.source, "record", record_id, "", row.drop)
+        self.part.drop(self.task.source, "record", row.origin.label, "", row.drop)
 
     def take_pair(self, pair: Document) -> bool:
         """Judge a pair and keep it, if it stays."""
@@ -186,7 +186,7 @@ class _DocumentsPart:
         wants_images = self.source.has_images
         limit = self.recipe.extraction.max_record_bytes
         for item in read_archive(self.task.path, limit):
-            record_id = f"{item.origin.warc_file}@{item.origin.offset}"
+            record_id = item.origin.label
             self.part.came_in(name, "record")
             if isinstance(item, DamagedRegion):
                 damage = Drop("record.damaged", item.reason, f"{item.origin.length} bytes")
@@ -206,6 +206,7 @@ class _DocumentsPart:
                         "url": _clean(item.url),
                         "offset": item.origin.offset,
                         "length": item.origin.length,
+                        "inside": item.origin.inside,
                     }
                 )
             else:
@@ -215,7 +216,7 @@ class _DocumentsPart:
         name = self.task.source
         self.part.came_in(name, "page")
         page = replace(record, url=_clean(record.url))
-        page_id = document_id(page.origin.warc_file, page.origin.offset, page.url)
+        page_id = document_id(page.origin, page.url)
         made = self.judge_page(page)
         if isinstance(made, Drop):
             self.part.drop(name, "page", page_id, page.url, made)
@@ -356,7 +357,7 @@ def _pairs(page: Document) -> Iterator[Document]:
         caption = " ".join((image.alt or image.caption).split())
         yield replace(
             page,
-            id=document_id(page.origin.warc_file, page.origin.offset, page.url, str(index)),
+            id=document_id(page.origin, page.url, str(index)),
             segments=(replace(image, alt="", caption=""), TextSegment(text=caption)),
         )
 

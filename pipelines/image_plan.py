@@ -44,6 +44,7 @@ PLAN_SCHEMA = pa.schema(
         ("origin", pa.int32()),
         ("offset", pa.int64()),
         ("length", pa.int64()),
+        ("inside", pa.int64()),
         ("documents", pa.int64()),
     ]
 )
@@ -56,6 +57,7 @@ class Reference(NamedTuple):
     part: int
     offset: int
     length: int
+    inside: int
     documents: int
     url: str
 
@@ -68,6 +70,7 @@ class Resolution(NamedTuple):
     origin: int
     offset: int
     length: int
+    inside: int
     documents: int
 
 
@@ -78,6 +81,7 @@ _REFERENCE_SCHEMA = pa.schema(
         ("part", pa.int32()),
         ("offset", pa.int64()),
         ("length", pa.int64()),
+        ("inside", pa.int64()),
         ("documents", pa.int64()),
         ("url", pa.string()),
     ]
@@ -156,14 +160,12 @@ def read_references(run: RunDirectory, part: InputPart) -> Iterator[tuple[bytes,
                 yield from batch.to_pylist()
 
     for row in rows("wanted", ["key", "url", "documents"]):
-        yield row["key"], Reference(WANTED, part.number, 0, 0, row["documents"], row["url"])
-    for row in rows("available", ["key", "offset", "length"]):
-        yield (
-            row["key"],
-            Reference(ARCHIVED, part.number, row["offset"], row["length"], 0, ""),
-        )
+        yield row["key"], Reference(WANTED, part.number, 0, 0, 0, row["documents"], row["url"])
+    for row in rows("available", ["key", "offset", "length", "inside"]):
+        place = (row["offset"], row["length"], row["inside"])
+        yield row["key"], Reference(ARCHIVED, part.number, *place, 0, "")
     for row in rows("inline", ["key"]):
-        yield row["key"], Reference(INLINE, part.number, 0, 0, 0, "")
+        yield row["key"], Reference(INLINE, part.number, 0, 0, 0, 0, "")
 
 
 def resolve_range(job: ImageJob, task: Task) -> None:
@@ -204,8 +206,9 @@ def resolve(group: tuple[bytes, Iterable[Reference]]) -> tuple[int | None, Resol
     documents = sum(r.documents for r in wanted)
     held = next((r for r in ordered if r.kind != WANTED), None)
     if held is not None:
-        return held.part, Resolution(key, url, held.kind, held.offset, held.length, documents)
-    return None, Resolution(key, url, HTTP, 0, 0, documents)
+        place = (held.offset, held.length, held.inside)
+        return held.part, Resolution(key, url, held.kind, *place, documents)
+    return None, Resolution(key, url, HTTP, 0, 0, 0, documents)
 
 
 def host_key(url: str) -> bytes:
@@ -244,7 +247,9 @@ def write_plans(job: ImageJob, task: Task) -> None:
     with job.done("written").outbox(task.name):
         for bucket in job.bucket_groups.members(task.payload):
             name = bucket_name(bucket)
-            resolved = sorted(chosen.get(bucket, ()), key=lambda r: (r.origin, r.offset, r.key))
+            resolved = sorted(
+                chosen.get(bucket, ()), key=lambda r: (r.origin, r.offset, r.inside, r.key)
+            )
             with PartWriter(job.run, STAGE, name) as part:
                 rows = part.rows(f"references/plan/{name}.parquet", PLAN_SCHEMA)
                 for resolution in resolved:

@@ -32,7 +32,7 @@ from schemas.identity import content_key
 from schemas.page import Origin
 from schemas.recipe import Recipe
 from schemas.verdict import Drop
-from sources.archive import read_record_at
+from sources.archive import RecordReader
 from sources.img2dataset import KIND as IMPORTED
 
 STAGE = "images"
@@ -224,10 +224,12 @@ def _read_archived(
         yield from _read_imported(source, rows)
         return
     with fsspec.open(source.path, "rb") as stream:
+        records = RecordReader(stream, plan.recipe.extraction.max_record_bytes)
         for row in rows:
-            where = Origin(warc_file=source.file_name, offset=row["offset"], length=row["length"])
-            label = f"warc:{where.warc_file}@{where.offset}"
-            record = read_record_at(stream, where, plan.recipe.extraction.max_record_bytes)
+            place = {name: row[name] for name in ("offset", "length", "inside")}
+            where = Origin(warc_file=source.file_name, **place)
+            label = f"warc:{where.label}"
+            record = records.read(where)
             if record is None or classify_record(record) != "image":
                 lost = Drop("image.record_unreadable", label)
                 yield row, Unresolved(drop=lost, origin=label, consent={})

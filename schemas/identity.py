@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.address import wire_address
+from schemas.page import Origin
 
 KEY_BYTES = 16
 
@@ -28,9 +29,9 @@ def keyed_fraction(seed: int, purpose: str, item_id: str) -> float:
     return int.from_bytes(key[:8], "little") / 2**64
 
 
-def document_id(warc_file: str, offset: int, url: str, variant: str = "") -> str:
+def document_id(origin: Origin, url: str, variant: str = "") -> str:
     """Hex id of a document: the record it came from, and which document of that record."""
-    return content_key(warc_file, str(offset), url, variant).hex()
+    return content_key(origin.warc_file, origin.place, url, variant).hex()
 
 
 def image_key(url: str) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 UINT16_VOCABULARY = 65_536
 
 
@@ -41,6 +41,7 @@ class DocumentSpan:
     warc_file: str
     offset: int
     length: int
+    inside: int
     start: int
     end: int
 
@@ -79,6 +80,7 @@ def packed_schema(vocabulary: int, metadata: dict[str, str]) -> pa.Schema:
             ("warc_file", pa.string()),
             ("offset", pa.int64()),
             ("length", pa.int64()),
+            ("inside", pa.int64()),
             ("start", pa.int32()),
             ("end", pa.int32()),
         ]

@@ -13,6 +13,19 @@ class Origin:
     warc_file: str
     offset: int
     length: int = 0
+    inside: int = 0
+    """Where several records are compressed together: `offset` and `length` name what is, and this
+    is the record's place among the decompressed bytes."""
+
+    @property
+    def place(self) -> str:
+        """`offset`, or `offset:inside`: one record of the file."""
+        return f"{self.offset}:{self.inside}" if self.inside else str(self.offset)
+
+    @property
+    def label(self) -> str:
+        """The record, for ledgers and ids."""
+        return f"{self.warc_file}@{self.place}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

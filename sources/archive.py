@@ -15,18 +15,27 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import fsspec
+import zstandard
 from fastwarc.warc import ArchiveIterator, WarcRecord
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
+from schemas.content_coding import CodingError, TooLargeError, decoded
 from schemas.http_headers import add_header
 from schemas.page import DamagedRegion, Origin, Record
 from sources.compressed import GzipMember
+from sources.members import (
+    GZIP_START,
+    Codec,
+    MemberReader,
+    MembersStream,
+    codec_of,
+    scan_members,
+)
 
 AUXILIARY_TYPES = frozenset({"warcinfo", "request", "metadata"})
 """Record types that describe other records: they are no input and no loss."""
 
-_GZIP_START = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n")
 _ARC_START = re.compile(
     rb"(?:https?|ftp|dns|gopher|filedesc):\S[^\n]* \d{1,3}(?:\.\d{1,3}){3} \d{14} [^\n]*\n"
@@ -34,6 +43,7 @@ _ARC_START = re.compile(
 _SCAN_BYTES = 1 << 20
 _SCAN_OVERLAP = 4096
 _READ_BYTES = 256 << 10
+_MAX_HEADER_BYTES = 64 << 10
 _READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, ArchiveLoadFailed)
 
 
@@ -69,13 +79,51 @@ def read_stream(
     stream: IO[bytes], name: str, max_record_bytes: int
 ) -> Iterator[Record | DamagedRegion]:
     """`read_archive` over an open, seekable stream; `name` is the file's name in lineage."""
+    codec = codec_of(stream)
+    behind = (-1, 0)
+    if codec is None or codec.start is GZIP_START:
+        try:
+            for item in _read_records(stream, name, max_record_bytes):
+                yield item
+                behind = (item.origin.offset, 0)
+            return
+        except _SharedMemberError:
+            # What was yielded had members of its own.
+            codec = codec_of(stream)
+    assert codec is not None
+    for item in _read_members(stream, codec, name, max_record_bytes):
+        if (item.origin.offset, item.origin.inside) > behind:
+            yield item
+
+
+class _SharedMemberError(Exception):
+    """A gzip member holds more than one record: the libraries tell no place of the others."""
+
+
+def _read_members(
+    stream: IO[bytes], codec: Codec, name: str, max_record_bytes: int
+) -> Iterator[Record | DamagedRegion]:
+    """Records wherever they lie in the decompressed bytes."""
+    runs, damages = scan_members(stream, codec)
+    for run in runs:
+        members = MembersStream(stream, codec, run)
+        for item in _read_records(members, name, max_record_bytes):
+            yield replace(item, origin=members.place(item.origin))
+    for damage in damages:
+        yield _damaged(name, damage.start, damage.end, damage.reason)
+
+
+def _read_records(
+    stream: Any, name: str, max_record_bytes: int
+) -> Iterator[Record | DamagedRegion]:
     watched: Any = _WatchedStream(stream)
+    watched.seek(0)
     head = watched.read(_SCAN_OVERLAP)
     size = watched.seek(0, io.SEEK_END)
     arc = _plain_prefix(head).startswith(b"filedesc:")
     blocks = _arc_blocks if arc else _warc_blocks
     gzipped = head.startswith(b"\x1f\x8b")
-    start = _GZIP_START if gzipped else _ARC_START if arc else _WARC_START
+    start = GZIP_START if gzipped else _ARC_START if arc else _WARC_START
 
     position = 0
     damage: tuple[int, str] | None = None
@@ -89,12 +137,16 @@ def read_stream(
                     if block.offset > damage[0]:
                         yield _damaged(name, damage[0], block.offset, damage[1])
                     damage = None
+                if gzipped and pending is not None and block.offset in (pending.offset, size):
+                    raise _SharedMemberError
                 if pending is not None:
                     yield from _content(pending, block.offset, name, max_record_bytes)
                 pending = block
         except _READ_ERRORS as caught:
             if watched.failure is not None:
                 raise
+            if "non-chunked gzip" in str(caught):
+                raise _SharedMemberError from caught
             error = caught
         last = position if pending is None else pending.offset
         following = size
@@ -112,20 +164,71 @@ def read_stream(
         yield _damaged(name, damage[0], size, damage[1])
 
 
+class RecordReader:
+    """Records of an open archive by their places; in the order of the file it reads on."""
+
+    def __init__(self, stream: IO[bytes], max_record_bytes: int) -> None:
+        self._stream = stream
+        self._limit = max_record_bytes
+        self._codec = codec_of(stream)
+        self._offset = -1
+        self._member: MemberReader | None = None
+
+    def read(self, origin: Origin) -> Record | None:
+        """The record that lies at `origin`, or None where none can be read."""
+        try:
+            data = self._plain(origin) if self._codec is None else self._decompressed(origin)
+            if data is None:
+                return None
+            blocks = _warc_blocks if data.startswith(b"WARC/") else _arc_blocks
+            block = next(blocks(io.BytesIO(data), self._limit), None)
+        except (*_READ_ERRORS, zstandard.ZstdError):
+            self._member = None
+            return None
+        if block is None:
+            return None
+        content = _content(block, len(data), origin.warc_file, self._limit)
+        return next((replace(record, origin=origin) for record in content), None)
+
+    def _plain(self, origin: Origin) -> bytes:
+        self._stream.seek(origin.offset)
+        return self._stream.read(min(origin.length, self._limit + _MAX_HEADER_BYTES))
+
+    def _decompressed(self, origin: Origin) -> bytes | None:
+        member = self._member
+        if member is None or self._offset != origin.offset or member.position > origin.inside:
+            assert self._codec is not None
+            member = MemberReader(self._stream, self._codec, origin.offset)
+            self._member, self._offset = member, origin.offset
+        member.skip_to(origin.inside)
+        head = member.read(_MAX_HEADER_BYTES)
+        size = _record_size(head)
+        if size is None or size > self._limit + _MAX_HEADER_BYTES:
+            return None
+        if size <= len(head):
+            member.put_back(head[size:])
+            return head[:size]
+        return head + member.read(size - len(head))
+
+
+def _record_size(head: bytes) -> int | None:
+    """Bytes of header and content of the record that begins here, as it declares them."""
+    if head.startswith(b"WARC/"):
+        end = re.search(rb"\r?\n\r?\n", head)
+        declared = (
+            re.search(rb"(?im)^content-length:[ \t]*(\d{1,18})", head[: end.end()])
+            if (end)
+            else None
+        )
+    else:
+        end = re.search(rb"\n", head)
+        declared = re.search(rb" (\d{1,18})\r?\n", head[: end.end()]) if end else None
+    return end.end() + int(declared.group(1)) if end and declared else None
+
+
 def read_record_at(stream: IO[bytes], origin: Origin, max_record_bytes: int) -> Record | None:
-    """The record that lies at `origin` in an open archive, or None where none can be read."""
-    stream.seek(origin.offset)
-    data = io.BytesIO(stream.read(origin.length))
-    blocks = _warc_blocks if _plain_prefix(data.getvalue()).startswith(b"WARC/") else _arc_blocks
-    try:
-        block = next(blocks(data, max_record_bytes), None)
-    except _READ_ERRORS:
-        return None
-    if block is None:
-        return None
-    whole = replace(block, offset=origin.offset)
-    end = origin.offset + origin.length
-    return next(_content(whole, end, origin.warc_file, max_record_bytes), None)
+    """One record of an open archive; many are read by a `RecordReader`."""
+    return RecordReader(stream, max_record_bytes).read(origin)
 
 
 class _WatchedStream(io.RawIOBase):
@@ -314,26 +417,56 @@ def _parse_http(record: Record, data: bytes, limit: int) -> Record:
             continue
         if decode != "all" and not _looks_like_text(payload):
             break
-        headers: dict[str, str] = {}
-        for key, value in parser.http_headers.items():
-            add_header(headers, key, value)
-        media_type = headers.get("content-type", "")
-        parsed = replace(
-            record,
-            status=_status(parser.http_headers.status_code),
-            headers=headers,
-            content_type=_media_type(media_type),
-            charset=_charset(media_type),
-        )
+        parsed = _with_headers(record, parser)
         if len(payload) > limit:
-            return replace(
-                parsed,
-                fault="record.too_large",
-                fault_value=f">{limit}",
-                fault_limit=str(limit),
-            )
+            return _too_large(parsed, limit)
         return replace(parsed, payload=payload)
-    return replace(record, fault="record.undecodable", fault_value=reason)
+    return _decode_ourselves(record, data, limit) or replace(
+        record, fault="record.undecodable", fault_value=reason
+    )
+
+
+def _decode_ourselves(record: Record, data: bytes, limit: int) -> Record | None:
+    """What the library does not decode and browsers do: `x-gzip`, bare deflate, codings of codings.
+
+    None where that fails, too.
+    """
+    parser = WarcRecord()
+    parser.is_http = True
+    parser.set_bytes_content(data)
+    try:
+        parser.parse_http(auto_decode="none", quirks_mode=True)
+        body = _read_fully(parser.reader, limit + 1)
+    except (OSError, ValueError):
+        return None
+    parsed = _with_headers(record, parser)
+    codings = [parsed.headers.get(f"{kind}-encoding", "") for kind in ("content", "transfer")]
+    try:
+        return replace(parsed, payload=decoded(body, ",".join(codings), limit))
+    except CodingError:
+        return None
+    except TooLargeError:
+        return _too_large(parsed, limit)
+
+
+def _with_headers(record: Record, parser: WarcRecord) -> Record:
+    headers: dict[str, str] = {}
+    for key, value in parser.http_headers.items():
+        add_header(headers, key, value)
+    media_type = headers.get("content-type", "")
+    return replace(
+        record,
+        status=_status(parser.http_headers.status_code),
+        headers=headers,
+        content_type=_media_type(media_type),
+        charset=_charset(media_type),
+    )
+
+
+def _too_large(record: Record, limit: int) -> Record:
+    return replace(
+        record, fault="record.too_large", fault_value=f">{limit}", fault_limit=str(limit)
+    )
 
 
 def _looks_like_text(payload: bytes) -> bool:

@@ -28,10 +28,10 @@ from sources.parquet_rows import read_table
 
 CORPUS_KINDS = ("jsonl", "parquet", "wet", "text")
 EXTENSIONS = {
-    "warc": (".warc", ".warc.gz", ".arc", ".arc.gz"),
+    "warc": (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz"),
     "jsonl": (".jsonl", ".json", ".ndjson"),
     "parquet": (".parquet",),
-    "wet": (".wet", ".wet.gz", ".warc.wet.gz"),
+    "wet": (".wet", ".wet.gz", ".wet.zst", ".warc.wet.gz", ".warc.wet.zst"),
     "text": (".txt",),
 }
 """File names that a folder is searched for; any may be compressed as `.gz`, `.zst`, `.bz2`, `.xz`
@@ -113,7 +113,7 @@ def row_to_document(row: Any, source: Source, origin: Origin, source_name: str) 
     given = look_up(row, source.id_field)
     own_id = "" if given is None else text_of(given)
     return Document(
-        id=own_id or document_id(origin.warc_file, origin.offset, url),
+        id=own_id or document_id(origin, url),
         source=source_name,
         url=url,
         segments=segments,
@@ -255,7 +255,7 @@ def _read_wet(
                 yield RejectedRow(item.origin, Drop("record.no_text", "empty"))
                 continue
             yield Document(
-                id=document_id(name, item.origin.offset, text_of(item.url)),
+                id=document_id(item.origin, text_of(item.url)),
                 source=source_name,
                 url=text_of(item.url),
                 segments=(TextSegment(text=text),),

@@ -101,7 +101,7 @@ def _pair(sample: _Sample, origin: Origin, source_name: str) -> ImportedPair | R
         url=address, width=_side(sample.told, "width"), height=_side(sample.told, "height")
     )
     document = Document(
-        id=document_id(origin.warc_file, origin.offset, address),
+        id=document_id(origin, address),
         source=source_name,
         url=address,
         segments=(image, TextSegment(text=text)),

@@ -63,7 +63,7 @@ def read_instructions(
             variant = str(index) if index else ""
             own_id = "" if given is None else f"{text_of(given)}{':' if variant else ''}{variant}"
             yield Document(
-                id=own_id or document_id(name, origin.offset, "", variant),
+                id=own_id or document_id(origin, "", variant),
                 source=source_name,
                 url="",
                 segments=(TextSegment(text=prompt, prompt=True), TextSegment(text=answer)),

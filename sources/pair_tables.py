@@ -169,7 +169,7 @@ def _row_to_pair(
     )
     scores = {name: _score(_first(row, names)) for name, names in columns.scores.items()}
     return Document(
-        id=document_id(origin.warc_file, origin.offset, address),
+        id=document_id(origin, address),
         source=source_name,
         url=address,
         segments=(image, TextSegment(text=" ".join(_clean(caption).split()))),

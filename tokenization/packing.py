@@ -45,6 +45,7 @@ class _OpenRow:
                 warc_file=document.origin.warc_file,
                 offset=document.origin.offset,
                 length=document.origin.length,
+                inside=document.origin.inside,
                 start=start,
                 end=len(self.tokens),
             )

@@ -53,6 +53,7 @@ class ShardWriter:
                         "warc_file": d.warc_file,
                         "offset": d.offset,
                         "length": d.length,
+                        "inside": d.inside,
                         "start": d.start,
                         "end": d.end,
                     }

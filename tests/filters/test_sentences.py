@@ -15,6 +15,7 @@ from schemas.page import Origin
         ("No mark at all", ["No mark at all"]),
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ('"Yes." She left (at once.) Then', ['"Yes."', "She left (at once.)", "Then"]),
+        ("Mr. Smith and Dr. No came. They left.", ["Mr. Smith and Dr. No came.", "They left."]),
         ("It is 3.14 at example.org. Yes...", ["It is 3.14 at example.org.", "Yes..."]),
         ("船が来た。橋は静か！誰？", ["船が来た。", "橋は静か！", "誰？"]),
         ("नाव आई। घाट शांत है।", ["नाव आई।", "घाट शांत है।"]),

@@ -18,6 +18,7 @@ from schemas.page import DamagedRegion, Origin, Record
 from schemas.verdict import Drop
 from sources.archive import read_archive, read_record_at, read_stream
 from tests.conftest import SHARED_DATA, needs_shared_data
+from tokenization.fitting import Piece
 from tokenization.formats import Formatter
 from tokenization.packing import pack
 
@@ -180,6 +181,7 @@ def test_golden_ids(
     formatter = Formatter(
         vocabulary=released, format=format, image_slots=64, loss_on_image_token=False
     )
-    (row,) = pack([formatter.tokenize(document)], 2048, 64)
+    tokenized = formatter.tokenize(document)
+    (row,) = pack([Piece(document, tokenized.units)], 2048, 64, together=True)
     assert list(row.input_ids) == ids
     assert sum(row.loss_mask) == targets

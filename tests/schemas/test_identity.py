@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.identity import content_key, document_id, image_key, keyed_fraction
+from schemas.page import Origin
 
 
 def test_parts_are_not_confused_when_joined() -> None:
@@ -11,7 +14,10 @@ def test_parts_are_not_confused_when_joined() -> None:
 
 
 def test_ids_do_not_change_between_versions() -> None:
-    assert document_id("a.warc.gz", 17, "http://x/") == "9d73a9e7ad7361d37d83d4226e331632"
+    origin = Origin(warc_file="a.warc.gz", offset=17, length=9)
+    assert document_id(origin, "http://x/") == "9d73a9e7ad7361d37d83d4226e331632"
+    shared = replace(origin, inside=5)
+    assert document_id(shared, "http://x/") != document_id(origin, "http://x/")
     assert image_key("http://x/a.png#f") == image_key("http://x/a.png")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from itertools import permutations
 from pathlib import Path
@@ -15,12 +14,13 @@ from PIL import Image, ImageDraw
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
 from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
 from schemas.mixture import Mixture
-from schemas.packed import packed_schema
+from schemas.packed import PackedRow, packed_schema
 from schemas.page import Origin
 from schemas.source import Format
 from tests.texts import prose
-from tokenization.formats import Formatter
-from tokenization.packing import Cut, one_row_each, pack
+from tokenization.fitting import Fitted, fit_images, fit_lines
+from tokenization.formats import Formatter, TokenizedDocument
+from tokenization.packing import pack
 from tokenization.shards import ShardWriter
 from tokenization.train import train_model
 from tokenization.vocabulary import Vocabulary
@@ -112,9 +112,14 @@ def write_shards(
         formatter = Formatter(
             vocabulary=vocabulary, format=row_format, image_slots=SLOTS, loss_on_image_token=False
         )
-        packer = pack if packed or row_format == "text" else one_row_each
+        together = packed or row_format == "text"
         for index in range(shards):
-            rows = packer(map(formatter.tokenize, documents[index::shards]), block, SLOTS)
+            pieces = (
+                piece
+                for document in documents[index::shards]
+                for piece in _fitted(formatter.tokenize(document), block).pieces
+            )
+            rows = pack(pieces, block, SLOTS, together=together)
             path = f"{name}/shard-{index:05d}-of-{shards:05d}.arrow"
             files.append(_write(root, path, name, rows, vocabulary, read_image))
     manifest = Manifest(
@@ -139,11 +144,17 @@ def write_shards(
     return ShardSet(str(root))
 
 
+def _fitted(tokenized: TokenizedDocument, block: int) -> Fitted:
+    if any(unit.image for unit in tokenized.units):
+        return fit_images(tokenized, block, SLOTS, split=True)
+    return fit_lines(tokenized, block, split=True)
+
+
 def _write(
     root: Path,
     path: str,
     source: str,
-    rows: Iterator[object],
+    rows: Iterator[PackedRow],
     vocabulary: Vocabulary,
     read_image: Callable[[str], bytes],
 ) -> ShardFile:
@@ -154,10 +165,9 @@ def _write(
     )
     targets = images = 0
     for row in rows:
-        assert not isinstance(row, Cut)
         targets += sum(row.loss_mask)
         images += len(row.images)
-        writer.write(replace(row))
+        writer.write(row)
     writer.close()
     data = target.read_bytes()
     return ShardFile(
