@@ -18,6 +18,7 @@ import fsspec
 from extraction.fallback import require_fallback
 from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
+from pipelines.claims import unfilled_steps
 from pipelines.decontamination import benchmark_files, registry_of
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
@@ -32,6 +33,7 @@ from pipelines.worker_processes import Process
 from schemas.errors import CurateError
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
+from schemas.secrets import masked
 
 _VERSIONED = (
     "apache-beam",
@@ -111,7 +113,7 @@ def build_shards(
         input_fingerprint = _fingerprint_inputs(plan, without_clip is not None)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         if without_clip is not None:
-            run.write_json({"reason": without_clip}, SKIPPED_PATH)
+            run.write_json({"reason": masked(without_clip)}, SKIPPED_PATH)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         if retry_images:
             reopen_images(run, plan)
@@ -216,7 +218,10 @@ def _write_run_json(
             "workers": workers,
             "python": platform.python_version(),
             "versions": {name: version(name) for name in ("curate-pretraining", *_VERSIONED)},
-            "parts": [{"name": p.name, "path": p.path, "bytes": p.size} for p in plan.parts],
+            "unfilled_steps": unfilled_steps(plan.recipe),
+            "parts": [
+                {"name": p.name, "path": masked(p.path), "bytes": p.size} for p in plan.parts
+            ],
             "stages": records,
             "complete": len(records) == len(STAGE_NAMES),
         },

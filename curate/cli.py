@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
 from curate import __version__
 from curate.commands import documents, models, pairs, recipes, runs, training
+from curate.console import guard_streams
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Guarded(click.Group):
+    """A group whose own errors and help are guarded, too."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        guard_streams()
+        return super().main(*args, **options)
+
+
+@click.group(
+    cls=_Guarded, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="curate")
 @click.option("--verbose", is_flag=True, help="Show the libraries' own log lines.")
 def main(verbose: bool) -> None:

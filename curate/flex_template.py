@@ -13,10 +13,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import click
-
 from curate.build import with_inputs, without_empty_slots
 from curate.commands.common import explained, find_recipe
+from curate.console import guard_streams, say
 from pipelines import dataflow, documents
 from pipelines.engine import Engine
 from pipelines.parts import PartTask, parts_pipeline
@@ -31,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: an argument is missing or can't be right; the message is on standard error.
     """
+    guard_streams()
     parser = argparse.ArgumentParser(prog="python -m curate.flex_template")
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--input", required=True)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             documents.make_documents,
         )
     )
-    click.echo(f"submitted: {len(tasks)} archives to {given.out}/documents")
+    say(f"submitted: {len(tasks)} archives to {given.out}/documents")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
+from curate.console import Screen, say
 from pipelines.part import done_parts, read_markers
 from pipelines.run_directory import RunDirectory
 from schemas.errors import outside_errors
@@ -61,7 +60,7 @@ class ProgressWatch:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
-        self._console = Console(stderr=True)
+        self._console = Screen(err=True)
 
     @contextmanager
     def __call__(self, stage: str, total: int) -> Iterator[None]:
@@ -102,7 +101,10 @@ class ProgressWatch:
             BarColumn(bar_width=14),
             _Describe(seen),
         )
-        with Progress(*columns, console=self._console) as progress:
+        # Redirected, what is printed meanwhile would be read for styles and links.
+        with Progress(
+            *columns, console=self._console, redirect_stdout=False, redirect_stderr=False
+        ) as progress:
             task = progress.add_task(stage, total=seen.total)
             while not stop.wait(self._poll(seen)):
                 self._try_read(stage, seen)
@@ -115,10 +117,10 @@ class ProgressWatch:
         while not stop.wait(self._poll(seen)):
             if time.monotonic() - said >= _LINE_SECONDS:
                 self._try_read(stage, seen)
-                click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
+                say(f"{stage}: {seen.describe(time.monotonic())}", err=True)
                 said = time.monotonic()
         self._try_read(stage, seen)
-        click.echo(f"{stage}: {seen.describe(time.monotonic())}", err=True)
+        say(f"{stage}: {seen.describe(time.monotonic())}", err=True)
 
 
 class _Describe(ProgressColumn):

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from curate.inspection import View, count_rows, data_uri, view_row
 from curate.training_report import HEIGHT, WIDTH, training_curves
 from pipelines.run_directory import RunDirectory
+from schemas.shown import visible
 
 REPORT_PATH = "report/index.html"
 STATS_PATH = "report/stats.json"
@@ -57,10 +58,16 @@ def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("curate"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints, escapes for all that reorders or hides; HTML is escaped after it."""
+    return visible(value) if type(value) is str else value
 
 
 def _headline(stats: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,13 +11,13 @@ import fsspec
 from curate.build import RunError
 from extraction import extract
 from filters.record import classify_record
-from pipelines.plan import plan_run
+from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from pipelines.tokenizer import sample_lines
 from schemas.document import document_to_json
 from schemas.page import DamagedRegion
-from schemas.recipe import Extraction
+from schemas.recipe import Extraction, Recipe
 from schemas.recipe_file import load_recipe
 from schemas.verdict import Drop
 from sources.archive import read_archive
@@ -77,7 +77,7 @@ def train_on_run(run: RunDirectory, model_path: Path, vocabulary: int | None) ->
             "Run `curate build-shards RECIPE --out DIR --until selection` first."
         )
     recipe = load_recipe(Path(run.path("recipe.yaml")))
-    plan = plan_run(recipe)
+    plan = _plan_of(run, recipe)
     settings = recipe.tokenization
     lines = sum(run.read_json(f"stages/selection/{p.name}.json")["lines"] for p in plan.parts)
     try:
@@ -90,3 +90,22 @@ def train_on_run(run: RunDirectory, model_path: Path, vocabulary: int | None) ->
         raise VocabularyError(str(error)) from error
     model_path.write_bytes(model)
     return Vocabulary(model).pieces
+
+
+def _plan_of(run: RunDirectory, recipe: Recipe) -> RunPlan:
+    """The plan of a run as it stands there: its inputs may need secrets, which are not kept."""
+    about = run.read_json("run.json")
+    parts = []
+    for number, part in enumerate(about["parts"]):
+        source, _, index = part["name"].rpartition("/part-")
+        parts.append(
+            InputPart(
+                number=number,
+                source=source,
+                index=int(index),
+                path=part["path"],
+                file_name=part["path"].rsplit("/", 1)[-1],
+                size=part["bytes"],
+            )
+        )
+    return RunPlan(recipe=recipe, fingerprint=about["recipe_fingerprint"], parts=tuple(parts))

@@ -76,6 +76,7 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
         "drops": drops,
         "shards": shards,
         "sources": _by_source(shards),
+        "unfilled_steps": about.get("unfilled_steps", []),
         "left_out": left_out(run),
         "dedup": dedup_report(run),
         "pictures": pictures_report(run),

@@ -76,6 +76,7 @@ STATS_SCHEMA: dict[str, Any] = {
             },
         },
         "left_out": {"type": "array", "items": _TEXT},
+        "unfilled_steps": {"type": "array", "items": _TEXT},
         "training": _rows(
             name=_TEXT,
             steps=_COUNT,

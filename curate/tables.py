@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from curate.console import Screen
 from curate.inspection import View, terminal_image
 from curate.recipe_plan import RecipePlan
+from schemas.shown import visible, visible_line
 
 if TYPE_CHECKING:
     from curate.dry_run import StageGraph
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 _RULES_SHOWN = 15
 
 
-def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
+def print_stats(stats: dict[str, Any], console: Screen | None = None) -> None:
     """The closing tables: stages, the rules that dropped most, shards by source."""
-    console = console or Console()
+    console = console or Screen()
     table = _table("stage", "source", "of", "in", "out", "dropped", "seconds", numbers=4)
     for row in stats["stages"]:
         counts = (f"{row[k]:,}" for k in ("in", "out", "dropped"))
@@ -48,9 +49,9 @@ def print_stats(stats: dict[str, Any], console: Console | None = None) -> None:
         console.print(shards)
 
 
-def print_plan(plan: RecipePlan, console: Console | None = None) -> None:
+def print_plan(plan: RecipePlan, console: Screen | None = None) -> None:
     """Sources with tokens and epochs, then what a step of each phase holds."""
-    console = console or Console()
+    console = console or Screen()
     phases = list(plan.phases)
     heads = ["source", "format", "share", "tokens", "known by"]
     for phase in phases:
@@ -91,38 +92,41 @@ def _large(number: float | None) -> str:
     return f"{number:.0f}"
 
 
-def print_view(view: View, console: Console | None = None) -> None:
+def print_view(view: View, console: Screen | None = None) -> None:
     """A row or document: text as text, images as coloured half blocks."""
-    console = console or Console()
-    console.print(Text(view.title, style="bold"))
+    console = console or Screen()
+    console.print(Text(visible_line(view.title), style="bold"))
     for name, value in view.facts.items():
-        console.print(Text(f"  {name}: {value}", style="dim"))
+        console.print(Text(visible_line(f"  {name}: {value}"), style="dim"))
     for index, piece in enumerate(view.pieces):
         if piece.kind == "boundary":
             if index:
                 console.rule("next document", style="dim")
         elif piece.kind == "text":
-            console.print(Text(piece.text, style="dim" if piece.masked else ""))
+            console.print(Text(visible(piece.text), style="dim" if piece.masked else ""))
         else:
-            console.print(Text(f"[image {piece.url}]", style="cyan"))
+            console.print(Text(visible_line(f"[image {piece.url}]"), style="cyan"))
             if piece.image and console.color_system is not None:
                 for line in terminal_image(piece.image):
                     console.print(
                         Text.assemble(*(("▀", f"{upper} on {lower}") for upper, lower in line))
                     )
             if piece.text:
-                console.print(Text(piece.text, style="italic"))
+                console.print(Text(visible(piece.text), style="italic"))
     for document in view.documents:
         span = f"tokens {document['start']} to {document['end']}"
         origin = f"{document['warc_file']} at byte {document['offset']}"
-        console.print(Text(f"  {document['id']} {document['url']} ({origin}, {span})", style="dim"))
+        console.print(
+            Text(
+                visible_line(f"  {document['id']} {document['url']} ({origin}, {span})"),
+                style="dim",
+            )
+        )
 
 
-def print_graphs(
-    graphs: list[StageGraph], later: list[str], console: Console | None = None
-) -> None:
+def print_graphs(graphs: list[StageGraph], later: list[str], console: Screen | None = None) -> None:
     """The job graphs of a dry run."""
-    console = console or Console()
+    console = console or Screen()
     table = _table("stage", "steps", "hints", "parts", "proto bytes", numbers=2)
     for graph in graphs:
         steps, hints = " > ".join(graph.steps), " ".join(graph.hints)

@@ -27,6 +27,7 @@ import fsspec
 import pyarrow.parquet as pq
 import yaml
 
+from schemas.address import file_name
 from schemas.errors import UsageError
 from sources.compressed import open_compressed
 
@@ -110,7 +111,7 @@ def read_benchmark(path: str, registry: list[Mapped]) -> list[Item]:
         rows = list(_rows(path))
     except (OSError, ValueError, EOFError) as error:
         raise BenchmarkError(f"{path}: can't be read as a benchmark: {error}") from error
-    stem = path.rstrip("/").rsplit("/", 1)[-1]
+    stem = file_name(path.rstrip("/"))
     while stem.endswith(_SUFFIXES):
         stem = stem.rsplit(".", 1)[0]
     if not rows:

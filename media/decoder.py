@@ -15,11 +15,12 @@ from media.decoder_process import LENGTH
 from media.fingerprint import Fingerprint
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
+from schemas.processes import python_module, safe_environment
 from schemas.verdict import Drop
 
 _PIPE_BYTES = 1 << 20
 """Room for most images, so that neither process waits for the other halfway through one."""
-_STARTED_WITH = [sys.executable, "-m", "media.decoder_process"]
+_STARTED_WITH = python_module("media.decoder_process")
 
 
 class DecoderError(RuntimeError):
@@ -73,9 +74,9 @@ class Decoder:
                 pipesize=_PIPE_BYTES,
                 # One thread does all there is to do; more would only take address space.
                 env={
-                    **os.environ,
+                    **safe_environment(),
                     "OPENBLAS_NUM_THREADS": "1",
-                    "PYTHONPATH": os.pathsep.join(sys.path),
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 },
             )
             assert self._process.stdin is not None

@@ -20,12 +20,14 @@ from typing import IO, Any
 from media.decode import EncodedImage, decode_image
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
+from schemas.shown import ShownStream
 from schemas.verdict import Drop
 
 LENGTH = struct.Struct("<I")
 
 
 def main() -> None:
+    sys.stderr = ShownStream(sys.stderr, masks=True)  # type: ignore[assignment]
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     settings = json.loads(requests.readline())
     rules = ImageRules.model_validate(settings["rules"])

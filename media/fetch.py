@@ -30,7 +30,7 @@ from media.transport import KINDS, Response, Transport, TransportError
 from schemas.address import wire_address
 from schemas.content_coding import CodingError, TooLargeError, decoded
 from schemas.image_settings import Fetch
-from schemas.outside_text import one_line, visible
+from schemas.shown import one_line, visible
 from schemas.verdict import Drop
 
 _T = TypeVar("_T")

@@ -49,6 +49,7 @@ from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION as STAGE
 from pipelines.purged import PURGE_SCHEMA, distinct_documents, dropped_rows
 from pipelines.run_directory import RunDirectory
+from schemas.address import file_name
 from schemas.document import Document, document_to_row
 from schemas.identity import image_key, mix
 from schemas.purging import Decontamination
@@ -123,7 +124,7 @@ def benchmark_files(rules: Decontamination) -> list[str]:
                 "Check the path, and quote a glob so that the shell leaves it alone."
             )
         found.update(dict.fromkeys(filesystem.unstrip_protocol(e) for e in entries))
-    return sorted(found, key=lambda p: (p.rsplit("/", 1)[-1], p))
+    return sorted(found, key=lambda p: (file_name(p), p))
 
 
 def registry_of(path: str | None) -> list[Mapped]:

@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -41,6 +40,7 @@ from apache_beam.utils.subprocess_server import pick_port
 from pipelines.worker_pool import EngineError
 from pipelines.worker_processes import names_environment
 from schemas.errors import UsageError
+from schemas.processes import python_module, safe_environment
 
 _JAVA_VERSIONS = {"flink": (11, 21), "spark": (11, 17)}
 OPENED = (
@@ -241,12 +241,13 @@ def _serving(runner: str, command: list[str], port: int) -> Iterator[None]:
             ended by itself.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.tethered", *command],
+        [*python_module("pipelines.tethered"), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        env=safe_environment(),
     )
     words: deque[str] = deque(maxlen=5)
     assert process.stdout is not None
@@ -279,5 +280,5 @@ def _wait_until_up(
     kind = EngineError if process.poll() is None else _EndedError
     raise kind(
         f"the job server of --runner {runner} did not start: {last[-400:]}. The command was "
-        f"{' '.join(process.args[3:])}"  # type: ignore[index]
+        f"{' '.join(process.args[4:])}"  # type: ignore[index]
     )

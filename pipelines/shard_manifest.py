@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.claims import unfilled_steps
 from pipelines.part import read_markers
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
@@ -47,6 +48,7 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
             if any(file.source == name and file.rows for file in files)
         },
         mixture=recipe.mixture,
+        unfilled_steps=unfilled_steps(recipe),
         shards=files,
     )
     run.write_bytes(model, TOKENIZER_PATH)

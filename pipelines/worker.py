@@ -12,6 +12,8 @@ import grpc
 
 from pipelines.beam_logs import quieten_beam
 from pipelines.tasks import work_error_in
+from schemas.secrets import masked
+from schemas.shown import visible
 
 
 def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
@@ -21,7 +23,10 @@ def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
 
 
 class _Untold(io.TextIOWrapper):
-    """Standard error without the traces that Beam prints of failures which the command tells."""
+    """Standard error, fit for a terminal and without secrets.
+
+    The traces are left out that Beam prints of failures which the command tells.
+    """
 
     _kept_back = False
 
@@ -30,7 +35,8 @@ class _Untold(io.TextIOWrapper):
         self._kept_back = work_error_in(text) is not None
         if self._kept_back or is_end_of_kept_back:
             return len(text)
-        return super().write(text)
+        super().write(visible(masked(text)))
+        return len(text)
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ Importing Beam takes seconds, in the command as in each worker; started first, t
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+from schemas.processes import python_module, safe_environment
 
 Process = subprocess.Popen[str]
 _GRACE_SECONDS = 5
@@ -42,9 +43,15 @@ def worker_processes(count: int) -> Iterator[list[Process]]:
 
     A worker whose command is killed sees its standard input close, and goes.
     """
-    command = [sys.executable, "-m", "pipelines.worker"]
+    command = python_module("pipelines.worker")
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=safe_environment(),
+        )
         for _ in range(count)
     ]
     try:

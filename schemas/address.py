@@ -27,3 +27,13 @@ def wire_address(url: str) -> str:
         return url
     path, query = quote(parts.path, safe=_KEPT), quote(parts.query, safe=_KEPT)
     return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def file_name(address: str) -> str:
+    """The last component of a file's path or address, without the query of a web address.
+
+    A query may hold a signature, which is no part of what a file is called.
+    """
+    if address.startswith(("http://", "https://")):
+        address = address.split("?", 1)[0].split("#", 1)[0]
+    return address.rsplit("/", 1)[-1]

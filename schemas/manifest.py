@@ -54,4 +54,6 @@ class Manifest(_Part):
     seed: int
     sources: dict[str, ShardSource]
     mixture: Mixture | None
+    unfilled_steps: tuple[str, ...] = ()
+    """What the recipe leaves undone of the published system that it follows, in words."""
     shards: tuple[ShardFile, ...]

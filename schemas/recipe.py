@@ -97,6 +97,14 @@ class Recipe(Section):
     """A whole recipe."""
 
     name: str = Field(min_length=1)
+    follows: (
+        Literal["coyo", "dclm", "fineweb", "kosmos1", "laion", "mmc4", "obelics", "omnicorpus"]
+        | None
+    ) = Field(
+        None,
+        description="The published system that the recipe claims to follow: a build says which of "
+        "its steps are left undone, as the recipe of that name has them.",
+    )
     sources: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], Source] = Field(
         min_length=1
     )

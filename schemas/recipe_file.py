@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.errors import UsageError
 from schemas.filter_rules import NOUN_TAGGER_FILES, Filters
 from schemas.recipe import Recipe
+from schemas.secrets import masked_data
 
 
 class RecipeError(UsageError):
@@ -63,14 +64,18 @@ def parse_section(section: type[T], data: dict[str, Any], label: str) -> T:
 
 
 def recipe_to_yaml(recipe: Recipe) -> str:
-    """The recipe with every default written out."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The recipe with every default written out, and the secrets of its addresses masked."""
+    return yaml.safe_dump(
+        masked_data(recipe.model_dump(mode="json")), sort_keys=False, allow_unicode=True
+    )
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
     """SHA-256 of what decides the shards: not where inputs lie, nor how training mixes them."""
     data = recipe.model_dump(mode="json")
     del data["mixture"]
+    # A claim, which changes no row.
+    del data["follows"]
     for source in data["sources"].values():
         for key in ("paths", "crawl", "crawl_root", "limit", "weight", "tokens"):
             del source[key]

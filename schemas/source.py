@@ -41,10 +41,10 @@ class Source(Section):
         "JSON object a line, `parquet` its rows, `wet` the text records of Common Crawl, `text` a "
         "document a file. `laion-400m` to `grit` are tables of pairs as published (.parquet, .csv "
         "or .tsv), `pairs` any other with columns `url` and `caption`, or `columns`; `img2dataset` "
-        "is what that tool wrote, images included (.tar or .parquet); `instructions` are rows as Unnatural "
-        "Instructions, self-instruct, Alpaca, FLAN v2 and P3 publish them (.jsonl, .parquet, "
-        "FLAN's .tsv). Lines and tables but Parquet may be "
-        "compressed (.gz, .zst, .bz2, .xz).",
+        "is what that tool wrote, images included (.tar or .parquet); `instructions` are rows as "
+        "Unnatural Instructions, self-instruct, Alpaca, FLAN v2 and P3 publish them (.jsonl, "
+        ".parquet, FLAN's .tsv). Lines and tables but Parquet may be compressed (.gz, .zst, .bz2, "
+        ".xz).",
     )  # fmt: skip
     max_row_bytes: int = Field(
         16 << 20,

@@ -20,6 +20,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
+from schemas.address import file_name
 from schemas.content_coding import CodingError, TooLargeError, decoded
 from schemas.http_headers import add_header
 from schemas.page import DamagedRegion, Origin, Record
@@ -72,7 +73,7 @@ def read_archive(path: str, max_record_bytes: int) -> Iterator[Record | DamagedR
         OSError: the file itself can't be opened, or the connection to it broke.
     """
     with fsspec.open(path, "rb") as stream:
-        yield from read_stream(stream, path.rsplit("/", 1)[-1], max_record_bytes)
+        yield from read_stream(stream, file_name(path), max_record_bytes)
 
 
 def read_stream(

@@ -9,6 +9,7 @@ from typing import Any
 
 import fsspec
 
+from schemas.address import file_name
 from schemas.errors import UsageError
 from schemas.source import Source
 from sources.corpus import COMPRESSIONS, EXTENSIONS
@@ -80,7 +81,7 @@ def _expand(source_name: str, path: str, source: Source) -> list[InputFile]:
         if info["type"] == "directory":
             files += _folder_files(filesystem, entry, source)
         elif info["type"] == "file":
-            files.append(_input_file(filesystem, entry, info, entry.rsplit("/", 1)[-1]))
+            files.append(_input_file(filesystem, entry, info, file_name(entry)))
     if not files:
         what = f"no {source.kind} file" if found else "no file"
         raise InputError(

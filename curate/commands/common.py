@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from curate.console import say
 from schemas.errors import CurateError, UsageError, outside_errors
 from schemas.recipe import Recipe
 from schemas.recipe_file import RecipeError, load_recipe
+from schemas.secrets import masked
 
 if TYPE_CHECKING:
     from pipelines.run_directory import RunDirectory
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """End with a message on standard error."""
-    click.echo(f"curate: {message}", err=True)
+    say(f"curate: {masked(message)}", err=True)
     sys.exit(code)
 
 
@@ -72,11 +74,19 @@ def tell_empty_slots(filled: Recipe, empty: list[str]) -> None:
     """Say which sources have no inputs, and who gets their weight."""
     if not empty:
         return
-    click.echo(f"without inputs, left out: {', '.join(empty)}", err=True)
+    say(f"without inputs, left out: {', '.join(empty)}", err=True)
     for row_format in dict.fromkeys(source.format for source in filled.sources.values()):
         own = {n: s.weight for n, s in filled.sources.items() if s.format == row_format}
         shares = ", ".join(f"{name} {w / sum(own.values()):.1%}" for name, w in own.items())
-        click.echo(f"  shares of {row_format} tokens: {shares}", err=True)
+        say(f"  shares of {row_format} tokens: {shares}", err=True)
+
+
+def tell_unfilled_steps(recipe: Recipe) -> None:
+    """Say what the recipe leaves undone of the published system that it follows."""
+    from pipelines.claims import unfilled_steps
+
+    for sentence in unfilled_steps(recipe):
+        say(f"not done: {masked(sentence)}", err=True)
 
 
 def open_run(out: str) -> RunDirectory:

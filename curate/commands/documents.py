@@ -15,6 +15,7 @@ from curate.commands.common import (
     open_run,
     workers_option,
 )
+from curate.console import say
 from schemas.recipe_file import parse_section
 
 
@@ -84,8 +85,8 @@ def dedup(
     report = _run_on_files(inputs, out, workers, dedup=chosen)
     _tell_documents(report)
     if repeated is not None:
-        click.echo(f"  {report['lines_cut']:,} {repeated}s cut that documents of a domain repeat")
-    click.echo(f"clusters converged in {report['rounds']} rounds")
+        say(f"  {report['lines_cut']:,} {repeated}s cut that documents of a domain repeat")
+    say(f"clusters converged in {report['rounds']} rounds")
 
 
 def run_folders(outs: tuple[str, ...]) -> tuple[str, ...]:
@@ -148,7 +149,7 @@ def decontaminate(
     report = _run_on_files(inputs, out, workers, decontamination=chosen)
     _tell_documents(report)
     for benchmark in report["benchmarks"]:
-        click.echo(
+        say(
             f"{benchmark['name']}: {benchmark['items_hit']:,} of {benchmark['items']:,} items in "
             f"{benchmark['documents_cut']:,} documents cut, {benchmark['documents_dropped']:,} "
             f"dropped, {benchmark['documents_tagged']:,} tagged"
@@ -169,9 +170,9 @@ def _run_on_files(
 
 
 def _tell_documents(report: dict[str, Any]) -> None:
-    click.echo(f"{report['documents_in']:,} documents in, {report['documents_out']:,} out")
+    say(f"{report['documents_in']:,} documents in, {report['documents_out']:,} out")
     for rule, count in report["documents_dropped"].items():
-        click.echo(f"  {count:,} dropped by {rule}")
+        say(f"  {count:,} dropped by {rule}")
 
 
 @click.group("benchmark-index")
@@ -218,16 +219,16 @@ def benchmark_index_build(
 
         table, unreadable = image_fingerprints(images)
         parquet.write_table(table, out, use_dictionary=False)
-        click.echo(f"wrote {out}: {table.num_rows:,} images")
+        say(f"wrote {out}: {table.num_rows:,} images")
         for path in unreadable:
-            click.echo(f"  no image: {path}")
+            say(f"  no image: {path}")
         return
     from pipelines.decontamination import index_of
     from schemas.purging import Decontamination
 
     index = index_of(Decontamination(benchmarks=benchmarks, registry=registry))
     out.write_bytes(save_index(index))
-    click.echo(
+    say(
         f"wrote {out}: {len(index.ids):,} texts of {len(index.benchmarks)} benchmarks; "
         f"{sum(index.too_short.values()):,} texts are too short to be looked for"
     )
@@ -238,4 +239,4 @@ def benchmark_index_registry() -> None:
     """Print the built-in registry: which fields of which benchmark are text."""
     from decontamination.benchmarks import built_in_registry
 
-    click.echo(built_in_registry(), nl=False)
+    say(built_in_registry(), nl=False)

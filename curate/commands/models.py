@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from curate.commands.common import ManyValues, explained, open_run
+from curate.console import say
 
 
 @click.command("train-tokenizer")
@@ -29,7 +30,7 @@ def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:
     from curate.single_stages import train_on_run
 
     pieces = train_on_run(open_run(out), model_path, vocabulary)
-    click.echo(f"wrote {model_path}: {pieces:,} pieces")
+    say(f"wrote {model_path}: {pieces:,} pieces")
 
 
 @click.command("train-classifier", cls=ManyValues)
@@ -72,9 +73,9 @@ def train_classifier(
     from curate.classifier import train_classifier as train
 
     trained = train(high, low, model_path, word_ngrams=word_ngrams, epochs=epochs)
-    click.echo(
+    say(
         f"wrote {model_path}: learned from {trained.high:,} high and {trained.low:,} low "
         f"documents; {trained.accuracy:.1%} of {trained.held_out:,} held out were told right"
     )
     for share, score in trained.thresholds.items():
-        click.echo(f"min_score {score:.6f} keeps {share:.0%} of the low documents")
+        say(f"min_score {score:.6f} keeps {share:.0%} of the low documents")

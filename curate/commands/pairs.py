@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from curate.commands.common import ManyValues, explained, workers_option
+from curate.console import say
 from schemas.recipe_file import parse_recipe
 from schemas.source import PAIR_TABLES
 
@@ -163,11 +164,11 @@ def fetch_pairs(
         from curate.progress import ProgressWatch
 
         report = run(recipe, out, number_sample_per_shard, workers, processes, ProgressWatch, retry)
-    click.echo(
+    say(
         f"{report['rows']:,} rows, {report['images_wanted']:,} images wanted, "
         f"{report['images_stored']:,} stored in {report['shards']} shards"
     )
     for rule, count in sorted(report["dropped"].items(), key=lambda item: -item[1]):
-        click.echo(f"  {count:,} dropped by {rule}")
+        say(f"  {count:,} dropped by {rule}")
     for sentence in fault_notice(report["dropped"]):
-        click.echo(sentence)
+        say(sentence)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from curate.commands.common import explained, find_recipe, shipped_recipes, tell_empty_slots
+from curate.commands.common import (
+    explained,
+    find_recipe,
+    shipped_recipes,
+    tell_empty_slots,
+    tell_unfilled_steps,
+)
+from curate.console import say, say_json
 from schemas.recipe import Recipe
 from schemas.recipe_file import recipe_to_yaml
 
@@ -20,7 +25,7 @@ def recipe() -> None:
 def recipe_list() -> None:
     """Name the recipes that ship with the project."""
     for name in shipped_recipes():
-        click.echo(name)
+        say(name)
 
 
 @recipe.command("show")
@@ -28,13 +33,13 @@ def recipe_list() -> None:
 @explained
 def recipe_show(name: str) -> None:
     """Print a recipe with every default written out."""
-    click.echo(recipe_to_yaml(find_recipe(name)), nl=False)
+    say(recipe_to_yaml(find_recipe(name)), nl=False)
 
 
 @recipe.command("schema")
 def recipe_schema() -> None:
     """Print the JSON schema of recipes, for editors; every key is described."""
-    click.echo(json.dumps(Recipe.model_json_schema(), indent=1))
+    say_json(Recipe.model_json_schema(), indent=1)
 
 
 @recipe.command("validate")
@@ -42,8 +47,8 @@ def recipe_schema() -> None:
 @explained
 def recipe_validate(name: str) -> None:
     """Check a recipe and say what is wrong with it."""
-    find_recipe(name)
-    click.echo(f"{name}: valid")
+    tell_unfilled_steps(find_recipe(name))
+    say(f"{name}: valid")
 
 
 @recipe.command("plan")
@@ -67,6 +72,7 @@ def recipe_plan(name: str, inputs: tuple[str, ...], as_json: bool) -> None:
     from curate.build import with_inputs, without_empty_slots
     from curate.recipe_plan import plan_recipe
     from curate.tables import print_plan
+    from pipelines.claims import unfilled_steps
 
     filled, empty = without_empty_slots(with_inputs(find_recipe(name), inputs))
     plan = plan_recipe(filled)
@@ -82,7 +88,15 @@ def recipe_plan(name: str, inputs: tuple[str, ...], as_json: bool) -> None:
             }
             for s in plan.sources
         }
-        click.echo(json.dumps({"sources": sources, "phases": plan.phases, "left_out": empty}))
+        say_json(
+            {
+                "sources": sources,
+                "phases": plan.phases,
+                "left_out": empty,
+                "unfilled_steps": unfilled_steps(filled),
+            }
+        )
         return
     tell_empty_slots(filled, empty)
+    tell_unfilled_steps(filled)
     print_plan(plan)

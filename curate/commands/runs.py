@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,13 @@ from curate.commands.common import (
     find_recipe,
     open_run,
     tell_empty_slots,
+    tell_unfilled_steps,
     workers_option,
 )
+from curate.console import say, say_json
 from pipelines.worker_processes import PORTABLE_RUNNERS, local_processes, worker_processes
 from schemas.recipe import Recipe
+from schemas.shown import visible_line
 
 if TYPE_CHECKING:
     from pipelines.run_directory import RunDirectory
@@ -119,7 +121,7 @@ def build_shards(
         )
         if as_json:
             told = {"graphs": [asdict(graph) for graph in graphs], "later": later}
-            click.echo(json.dumps(told, indent=1))
+            say_json(told, indent=1)
         else:
             print_graphs(graphs, later)
         return
@@ -133,6 +135,7 @@ def build_shards(
             fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
         chosen, empty = without_empty_slots(with_inputs(chosen, inputs))
         tell_empty_slots(chosen, empty)
+        tell_unfilled_steps(chosen)
         run = open_run(out)
         build(
             without_network(chosen) if offline else chosen,
@@ -164,10 +167,10 @@ def _finish(run: RunDirectory, as_json: bool) -> dict[str, Any]:
     stats = collect_stats(run)
     write_report(run, stats)
     if as_json:
-        click.echo(json.dumps(stats, indent=1))
+        say_json(stats, indent=1)
     else:
         print_stats(stats)
-        click.echo(f"report: {run.root}/{REPORT_PATH}")
+        say(f"report: {run.root}/{REPORT_PATH}")
     return stats
 
 
@@ -181,7 +184,7 @@ def stats(out: str, as_json: bool, schema: bool) -> None:
     if schema:
         from curate.stats_schema import STATS_SCHEMA
 
-        click.echo(json.dumps(STATS_SCHEMA, indent=1))
+        say_json(STATS_SCHEMA, indent=1)
         return
     _finish(open_run(out), as_json)
 
@@ -203,9 +206,9 @@ def why(out: str, url: str, as_json: bool) -> None:
         fail(f"{url} occurs nowhere in {out}: neither as a page or image of the input nor in one.")
     for event in events:
         if as_json:
-            click.echo(json.dumps(event))
+            say_json(event)
         else:
-            click.echo(f"{event['stage']:<15} {event['what']:<8} {event['detail']}")
+            say(visible_line(f"{event['stage']:<15} {event['what']:<8} {event['detail']}"))
 
 
 @click.command()
@@ -246,20 +249,18 @@ def inspect(
         view = view_document(run, found)
     if html_path is not None:
         html_path.write_text(render_view(view), encoding="utf-8")
-        click.echo(f"wrote {html_path}")
+        say(f"wrote {html_path}")
     elif as_json:
         pieces = [
             {"kind": p.kind, "text": p.text, "url": p.url, "masked": p.masked} for p in view.pieces
         ]
-        click.echo(
-            json.dumps(
-                {
-                    "title": view.title,
-                    "facts": view.facts,
-                    "pieces": pieces,
-                    "documents": view.documents,
-                }
-            )
+        say_json(
+            {
+                "title": view.title,
+                "facts": view.facts,
+                "pieces": pieces,
+                "documents": view.documents,
+            }
         )
     else:
         print_view(view)
@@ -278,9 +279,9 @@ def extract(file: str, url: str | None) -> None:
 
     for line in extract_file(file, url):
         if isinstance(line, str):
-            click.echo(line, err=True)
+            say(visible_line(line), err=True)
         else:
-            click.echo(json.dumps(line, ensure_ascii=False))
+            say_json(line, ascii_only=False)
 
 
 @click.command()
@@ -310,22 +311,22 @@ def _train_on_demo(run: RunDirectory) -> None:
     from curate.stats import collect_stats
 
     if not can_train():
-        click.echo("no model is trained: the extra `train` of curate-pretraining is not installed")
+        say("no model is trained: the extra `train` of curate-pretraining is not installed")
         return
 
     def tell(numbers: dict[str, Any]) -> None:
         if "loss" in numbers and (numbers["step"] % 40 == 0 or numbers["step"] == 1):
-            click.echo(f"step {numbers['step']:>3}/{numbers['steps']}  loss {numbers['loss']:.3f}")
+            say(f"step {numbers['step']:>3}/{numbers['steps']}  loss {numbers['loss']:.3f}")
 
-    click.echo("training a tiny model on the shards")
+    say("training a tiny model on the shards")
     captioned = train_on(run, tell)
     for picture in captioned:
         mark = "right" if picture.right else "wrong"
-        click.echo(f"  {mark}: {picture.written[:50]!r} for {' or '.join(picture.captions)!r}")
+        say(f"  {mark}: {picture.written[:50]!r} for {' or '.join(picture.captions)!r}")
     right = sum(picture.right for picture in captioned)
     captions = {caption for picture in captioned for caption in picture.captions}
     chance = sum(len(set(picture.captions)) for picture in captioned) / len(captions)
-    click.echo(
+    say(
         f"{right} of {len(captioned)} pictures get a caption of theirs, by chance {chance:.0f}; "
         "the curve is in the report"
     )

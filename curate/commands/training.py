@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curate.commands.common import explained, fail
+from curate.console import drawn_on, say, say_json
 from schemas.errors import UsageError
+from schemas.shown import json_text
 
 if TYPE_CHECKING:
     from training.shard_set import ShardSet
@@ -36,11 +37,11 @@ def verify(out: str, as_json: bool) -> None:
     count = len(shards.manifest.shards)
     if as_json:
         found = [{"path": f"shards/{f.path}", "problem": f.problem} for f in faults]
-        click.echo(json.dumps({"shards": count, "faults": found}))
+        say_json({"shards": count, "faults": found})
     else:
         for fault in faults:
-            click.echo(f"shards/{fault.path} {fault.problem}", err=True)
-        click.echo(f"{count - len(faults)} of {count} shards are as they were written")
+            say(f"shards/{fault.path} {fault.problem}", err=True)
+        say(f"{count - len(faults)} of {count} shards are as they were written")
     if faults:
         raise SystemExit(1)
 
@@ -49,7 +50,11 @@ def _verified(shards: ShardSet) -> list[Any]:
     """The faults of all shards, with a progress bar on a terminal."""
     files = shards.manifest.shards
     with click.progressbar(
-        shards.verify(), length=len(files), label="checking shards", hidden=not _on_terminal()
+        shards.verify(),
+        length=len(files),
+        label="checking shards",
+        file=drawn_on(sys.stdout),
+        hidden=not _on_terminal(),
     ) as checked:
         return [fault for fault in checked if fault is not None]
 
@@ -167,7 +172,7 @@ def train(
     )
 
     def tell(numbers: dict[str, Any]) -> None:
-        click.echo(json.dumps(numbers) if as_json else _line(numbers))
+        say(json_text(numbers) if as_json else _line(numbers))
 
     if backend == "torch":
         from training.torch_backend.train import train as run
@@ -175,7 +180,7 @@ def train(
         from training.jax_backend.train import train as run
     run(job, tell)
     if os.environ.get("RANK", "0") == "0" and not as_json:
-        click.echo(f"checkpoints and log: {job.directory.path}")
+        say(f"checkpoints and log: {job.directory.path}")
 
 
 def _require(backend: str) -> None:
@@ -210,11 +215,11 @@ def _describe(out: str | None, config: Any, as_json: bool) -> None:
         }
     counts = parameter_counts(make_model(config.model, **shape, device="meta"))
     if as_json:
-        click.echo(json.dumps({**shape, "parameters": counts}))
+        say_json({**shape, "parameters": counts})
         return
-    click.echo(f"{shape['vocabulary']:,} ids, {shape['slots']} slots an image")
+    say(f"{shape['vocabulary']:,} ids, {shape['slots']} slots an image")
     for part, count in counts.items():
-        click.echo(f"{part:<26}{count:>16,}")
+        say(f"{part:<26}{count:>16,}")
 
 
 def _line(numbers: dict[str, Any]) -> str:
@@ -298,6 +303,6 @@ def generate(
     for path in images or (None,):
         text = generator.generate(path and path.read_bytes(), prompt, sampling)
         if as_json:
-            click.echo(json.dumps({"image": path and str(path), "prompt": prompt, "text": text}))
+            say_json({"image": path and str(path), "prompt": prompt, "text": text})
         else:
-            click.echo(f"{path}\t{text}" if path else text)
+            say(f"{path}\t{text}" if path else text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
-
 from curate.build import build_shards, with_inputs
 from curate.commands.common import find_recipe
+from curate.console import say
 from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
@@ -29,9 +28,9 @@ def run_demo(out: str, workers: int, processes: list[Process]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / "demo.warc.gz"
     with serve(build_site()) as address:
-        click.echo(f"serving a small web at http://{address}/")
+        say(f"serving a small web at http://{address}/")
         pages, images = crawl(address, archive)
-        click.echo(f"crawled {pages} pages and {images} images into {archive}")
+        say(f"crawled {pages} pages and {images} images into {archive}")
         recipe = with_inputs(find_recipe("demo"), (str(archive),))
         benchmark = folder / "benchmark.jsonl"
         benchmark.write_text(json.dumps({"id": "weekend", "text": BENCHMARK_ITEM}) + "\n")

@@ -42,7 +42,7 @@ def test_the_nearest_sentences_stay_and_all_between_images() -> None:
     shown = document(
         TextSegment(text="Title\nOne. Two.\nThree. Four.", headings=(Heading(line=0, level=1),)),
         IMAGE,
-        TextSegment(text="A. B. C. D. E."),
+        TextSegment(text="Ah. Be. Ce. De. Eh."),
         IMAGE,
         TextSegment(text="Five. Six.\nHead\nSeven.", headings=(Heading(line=1, level=2),)),
     )
@@ -50,7 +50,7 @@ def test_the_nearest_sentences_stay_and_all_between_images() -> None:
     assert trimmed.document.segments == (
         TextSegment(text="Two.\nThree. Four."),
         IMAGE,
-        TextSegment(text="A. B. C. D. E."),
+        TextSegment(text="Ah. Be. Ce. De. Eh."),
         IMAGE,
         TextSegment(text="Five. Six.\nHead", headings=(Heading(line=1, level=2),)),
     )
@@ -58,13 +58,13 @@ def test_the_nearest_sentences_stay_and_all_between_images() -> None:
 
 
 def test_a_line_is_cut_behind_its_sentence() -> None:
-    trimmed = trim_around_images(document(IMAGE, TextSegment(text="A. B. C. D. E.")), 2)
-    assert trimmed.document.segments == (IMAGE, TextSegment(text="A. B."))
+    trimmed = trim_around_images(document(IMAGE, TextSegment(text="Ah. Be. Ce. De. Eh.")), 2)
+    assert trimmed.document.segments == (IMAGE, TextSegment(text="Ah. Be."))
     assert (trimmed.before, trimmed.behind) == (0, 3)
 
 
 @pytest.mark.parametrize(
-    "shown", [document(TextSegment(text="A. B. C.")), document(TextSegment(text="A."), IMAGE)]
+    "shown", [document(TextSegment(text="Ah. Be. Ce.")), document(TextSegment(text="Ah."), IMAGE)]
 )
 def test_what_stays_as_it_is(shown: Document) -> None:
     trimmed = trim_around_images(shown, 1)

@@ -21,7 +21,9 @@ def row(number: int) -> PackedRow:
             ),
         ),
         documents=(
-            DocumentSpan(id="d", url="u", warc_file="w", offset=1, length=2, start=1, end=3),
+            DocumentSpan(
+                id="d", url="u", warc_file="w", offset=1, length=2, inside=0, start=1, end=3
+            ),
         ),
     )
 

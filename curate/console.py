@@ -1,0 +1,64 @@
+"""The one way to the terminal: what came from outside can't steer it, whoever prints it.
+
+`say` and `say_json` are for lines, `Screen` for tables and drawings. `guard_streams` catches the
+rest: warnings, log lines, tracebacks, and what a library prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+import click
+from rich.console import Console, ConsoleOptions, RenderableType  # noqa: TID251
+from rich.segment import Segment
+
+from schemas.shown import ShownStream, json_text, visible
+
+
+def guard_streams() -> None:
+    """Let nothing through to standard output and standard error that steers a terminal."""
+    if not isinstance(sys.stdout, ShownStream):
+        sys.stdout = ShownStream(sys.stdout, masks=False)  # type: ignore[assignment]
+    if not isinstance(sys.stderr, ShownStream):
+        sys.stderr = ShownStream(sys.stderr, masks=True)  # type: ignore[assignment]
+
+
+def drawn_on(stream: Any) -> TextIO:
+    """The stream below the guard, for what moves the cursor by intent and shows no data."""
+    raw: TextIO = getattr(stream, "raw_stream", stream)
+    return raw
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text, on standard error if told so."""
+    click.echo(visible(text), err=err, nl=nl)  # noqa: TID251
+
+
+def say_json(data: Any, *, indent: int | None = None, ascii_only: bool = True) -> None:
+    """Print data as JSON."""
+    click.echo(json_text(data, indent=indent, ascii_only=ascii_only))  # noqa: TID251
+
+
+class Screen(Console):
+    """A terminal to draw on: text is text, with no markup, and its styles are the caller's."""
+
+    def __init__(self, *, err: bool = False, file: TextIO | None = None, **options: Any) -> None:
+        super().__init__(
+            file=drawn_on(file or (sys.stderr if err else sys.stdout)),
+            markup=False,
+            emoji=False,
+            highlight=False,
+            **options,
+        )
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """As rich does, with everything but its own control codes made visible."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
