@@ -34,6 +34,7 @@ from schemas.errors import CurateError
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
+from sources.first_rows import require_readable
 
 _VERSIONED = (
     "apache-beam",
@@ -99,6 +100,7 @@ def build_shards(
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
         InputError: a source's inputs can't be listed.
+        UnreadableSourceError: nothing of a source can be read.
         EngineError: a worker process died.
     """
     if recipe.extraction.fallback:
@@ -119,6 +121,9 @@ def build_shards(
             reopen_images(run, plan)
         records: list[dict[str, Any]] = []
         if not run.exists("run.json"):
+            for name, source in recipe.sources.items():
+                files = ((part.path, part.file_name) for part in plan.parts_of(name))
+                require_readable(name, source, files)
             # Before the first part: a run killed early must be known for what it is, too.
             _write_run_json(run, plan, input_fingerprint, runner, workers, records)
         with Engine(runner, workers, processes, beam_options, accelerator) as engine:
