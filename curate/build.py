@@ -35,7 +35,9 @@ from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
 from sources.first_rows import require_readable
+from sources.input_identity import identify, require_same, sample_of, to_rows
 
+_INPUTS_PATH = "inputs.json"
 _VERSIONED = (
     "apache-beam",
     "pyarrow",
@@ -100,6 +102,7 @@ def build_shards(
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
         InputError: a source's inputs can't be listed.
+        InputChangedError: an input is not what it was when the run began.
         UnreadableSourceError: nothing of a source can be read.
         EngineError: a worker process died.
     """
@@ -112,6 +115,7 @@ def build_shards(
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)
+        _refuse_changed_inputs(run, plan)
         input_fingerprint = _fingerprint_inputs(plan, without_clip is not None)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         if without_clip is not None:
@@ -153,15 +157,19 @@ def _require_documents(stages: Stages, stage: str) -> None:
 def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
     """SHA-256 of what is read.
 
-    Names and sizes of the inputs and of earlier runs' signatures; benchmarks, the files that
-    filters name and the tokenizer model with their bytes. A run that goes on without its CLIP model
-    is another than the one that has it.
+    Names and sizes of the inputs; names, sizes and samples of earlier runs' signatures; benchmarks,
+    the files that filters name and the tokenizer model with their bytes. A run that goes on without
+    its CLIP model is another than the one that has it.
     """
     files = [[p.source, p.file_name, p.size] for p in plan.parts]
     dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
     for root in dedup.against if dedup is not None else ():
         earlier = RunDirectory(root)
-        files += [[p, earlier.size(p)] for p in earlier.list("signatures", suffix=".parquet")]
+        files += [
+            [path, size, sample_of(earlier.address(path), size)]
+            for path in earlier.list("signatures", suffix=".parquet")
+            for size in [earlier.size(path)]
+        ]
     digest = hashlib.sha256(json.dumps(files).encode())
     if decontamination is not None:
         for path in benchmark_files(decontamination):
@@ -190,6 +198,20 @@ def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
                 "Give a path to a SentencePiece .model file, or null to train one."
             ) from error
     return digest.hexdigest()
+
+
+def _refuse_changed_inputs(run: RunDirectory, plan: RunPlan) -> None:
+    """Know the inputs again; a run that begins notes them first.
+
+    Raises:
+        InputChangedError: one is not what it was.
+    """
+    files = [(p.source, p.file_name, p.path, p.size, p.stamp) for p in plan.parts]
+    identities = identify(files)
+    if run.exists(_INPUTS_PATH):
+        require_same(run.read_json(_INPUTS_PATH), identities, run.root)
+    else:
+        run.write_json(to_rows(identities), _INPUTS_PATH)
 
 
 def _refuse_other_run(run: RunDirectory, recipe: str, inputs: str) -> None:
