@@ -30,6 +30,17 @@ _NOT_NESTING = frozenset(
     b"option tbody thead tfoot".split()
 )
 _TAGS_TO_MEASURE = 20_000
+# The parser compares each attribute of a tag with those before it, and goes through a list of
+# options for each of them. In a `datalist`, which is no more shown than a closed list, it does not.
+_BYTES_TO_MEASURE = 256 << 10
+_MAX_ATTRIBUTES = 10_000
+_SHORTEST_ATTRIBUTE = 2
+"""Bytes, with the space before it."""
+_WHOLE_TAG = re.compile(rb"""<[a-zA-Z](?:[^>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+""")
+_QUOTED = re.compile(rb"""(?:"[^"]*+"|'[^']*+')""")
+_ATTRIBUTE = re.compile(rb"[\s/]+")
+_OPTIONS_TO_RENAME = 2_000
+_SELECT = re.compile(rb"(</?)select(?![a-z0-9-])", re.IGNORECASE)
 """Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
 _NOWHERE = Origin(warc_file="", offset=0)
 
@@ -61,7 +72,7 @@ def extract(
 
     Returns:
         A document, which may hold no text or no image; or a `Drop` where a limit was hit
-        (`page.html_bytes`, `page.dom_nodes`, `page.dom_depth`).
+        (`page.html_bytes`, `page.dom_nodes`, `page.dom_depth`, `page.tag_attributes`).
     """
     options = limits or Extraction()
     if len(html) > options.max_html_bytes:
@@ -70,6 +81,10 @@ def extract(
     tags = text.count(b"<")
     if tags > options.max_dom_nodes:
         return Drop("page.dom_nodes", tags, options.max_dom_nodes)
+    if _may_have_long_tags(text) and (held := most_attributes(text)) > _MAX_ATTRIBUTES:
+        return Drop("page.tag_attributes", held, _MAX_ATTRIBUTES)
+    if text.count(b"<option") + text.count(b"<OPTION") > _OPTIONS_TO_RENAME:
+        text = _SELECT.sub(rb"\1datalist", text)
     if tags > _TAGS_TO_MEASURE and (depth := nesting(text)) > options.max_dom_depth:
         return Drop("page.dom_depth", depth, options.max_dom_depth)
     tree = LexborHTMLParser(text)
@@ -97,6 +112,23 @@ def extract(
         left_out=tuple(content.left_out),
         consent={"x-robots-tag": metadata.robots, "tdm-reservation": metadata.tdm_reservation},
     )
+
+
+def _may_have_long_tags(html: bytes) -> bool:
+    longest = max(map(len, html.split(b">")))
+    return len(html) > _BYTES_TO_MEASURE or longest > _SHORTEST_ATTRIBUTE * _MAX_ATTRIBUTES
+
+
+def most_attributes(html: bytes) -> int:
+    """The most attributes that a tag of a page can have, without parsing it.
+
+    Only of tags that may have more than the limit; a stray quotation mark makes them longer.
+    """
+    longest = 0
+    for tag in _WHOLE_TAG.findall(html):
+        if len(tag) > _SHORTEST_ATTRIBUTE * _MAX_ATTRIBUTES:
+            longest = max(longest, len(_ATTRIBUTE.findall(_QUOTED.sub(b"v ", tag))))
+    return longest
 
 
 def nesting(html: bytes) -> int:
