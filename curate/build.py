@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.claims import unfilled_steps
 from pipelines.decontamination import benchmark_files, registry_of
+from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
 from pipelines.part import read_markers
@@ -31,9 +33,13 @@ from pipelines.shards import STAGE as SHARDS
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
+from schemas.ledger import Tally
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
+from sources.readable import CHOSEN_RULES, require_readable
+
+_log = logging.getLogger("pipelines.documents")
 
 _VERSIONED = (
     "apache-beam",
@@ -98,7 +104,7 @@ def build_shards(
         CurateError: a package that the recipe needs is missing, or a model.
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
-        InputError: a source's inputs can't be listed.
+        InputError: a source's inputs can't be listed, or nothing of them can be read.
         EngineError: a worker process died.
     """
     if recipe.extraction.fallback:
@@ -107,6 +113,10 @@ def build_shards(
     run = RunDirectory(out)
     run.require_place()
     plan = plan_run(recipe)
+    if not run.exists(success_path(DOCUMENTS)):
+        for name in plan.sources():
+            paths = [part.path for part in plan.parts_of(name)]
+            require_readable(name, plan.recipe.sources[name], paths)
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)
@@ -126,12 +136,35 @@ def build_shards(
             for stage in STAGES:
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
+                if stage.name == DOCUMENTS:
+                    _tell_unread_files(run, plan)
                 if stage.name == SHARDS:
                     write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
                 _write_run_json(run, plan, input_fingerprint, runner, workers, records)
                 if stage.name == until:
                     break
         return records
+
+
+def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:
+    """Warn of input files that gave nothing, among others that did."""
+    tallies = {
+        name: Tally.from_json(marker["tally"])
+        for name, marker in read_markers(run, DOCUMENTS, [p.name for p in plan.parts]).items()
+    }
+    unread = [
+        part.file_name
+        for part in plan.parts
+        if not (tally := tallies[part.name]).went_out[part.source, "record"]
+        and not any(tally.dropped[part.source, "record", rule] for rule in CHOSEN_RULES)
+    ]
+    if unread:
+        more = f" and {len(unread) - 5:,} more" if len(unread) > 5 else ""
+        _log.warning(
+            "%d of %d input files gave nothing that can be read: %s%s. The ledger of `documents` "
+            "says why, but of empty files.",
+            len(unread), len(plan.parts), ", ".join(unread[:5]), more,
+        )  # fmt: skip
 
 
 def _require_documents(stages: Stages, stage: str) -> None:

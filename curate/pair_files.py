@@ -30,7 +30,6 @@ from schemas.document import Document
 from schemas.identity import image_key
 from schemas.ledger import Tally
 from schemas.recipe import Recipe
-from sources.pair_tables import require_columns
 
 SOURCE = "pairs"
 ROW_SCHEMA = pa.schema(
@@ -66,12 +65,10 @@ def fetch_pairs(
     """Do the stages, write the shards; the report.
 
     Raises:
-        InputError: the tables can't be listed.
-        TableError: a table has no column of addresses or of captions.
+        InputError: the tables can't be listed, or no row of them can be read.
+        TableError: no table has a column of addresses and one of captions.
         RunError: the directory holds another run.
     """
-    for part in plan_parts(recipe):
-        require_columns(part.path, recipe.sources[part.source])
     run = RunDirectory(f"{out.rstrip('/')}/run")
     build_shards(
         recipe,
