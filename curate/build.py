@@ -20,7 +20,8 @@ from extraction.fallback import require_fallback
 from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.claims import unfilled_steps
-from pipelines.decontamination import benchmark_files, registry_of
+from pipelines.decontamination import STAGE as DECONTAMINATION
+from pipelines.decontamination import benchmark_files, index_of, registry_of
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
@@ -104,6 +105,7 @@ def build_shards(
         CurateError: a package that the recipe needs is missing, or a model.
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
+        BenchmarkError, IndexFileError: a file of benchmarks can't be used.
         InputError: a source's inputs can't be listed, or nothing of them can be read.
         EngineError: a worker process died.
     """
@@ -117,6 +119,10 @@ def build_shards(
         for name in plan.sources():
             paths = [part.path for part in plan.parts_of(name)]
             require_readable(name, plan.recipe.sources[name], paths)
+    rules = recipe.decontamination
+    if rules is not None and not run.exists(success_path(DECONTAMINATION)):
+        # Built anew by the workers; here it is seen whether it can be.
+        index_of(rules)
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)

@@ -39,7 +39,7 @@ from schemas.source import Source
 from sources.compressed import TooLong, bounded_lines, open_compressed
 from sources.corpus import EXTENSIONS, READ_ERRORS, read_corpus
 from sources.listing import list_inputs
-from sources.parquet_rows import BATCH_ROWS, open_table, written_out
+from sources.parquet_rows import batches_of, open_table, written_out
 
 SOURCE = "documents"
 
@@ -224,7 +224,7 @@ def _write_parquet(run: RunDirectory, recipe: Recipe, stage: str, path: Path) ->
 
 def _batches(table: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
     try:
-        yield from table.iter_batches(batch_size=BATCH_ROWS)
+        yield from batches_of(table)
     except READ_ERRORS as error:
         raise CurateError(
             f"{path}: documents of it are to be kept, but columns beside their text can't be read: "

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from schemas.verdict import Drop
 
-BATCH_ROWS = 256
+_BATCH_ROWS = 256
 _BATCH_BYTES = 64 << 20
 """Decoded bytes of a batch that become Python values at once."""
 
@@ -34,7 +34,7 @@ def read_table(path: str, limit: int, columns: set[str] | None = None) -> Iterat
         table = open_table(stream)
         held = table.schema_arrow.names
         chosen = held if columns is None else [name for name in held if name in columns]
-        for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=chosen):
+        for batch in batches_of(table, chosen):
             yield from _rows(batch, limit)
 
 
@@ -52,6 +52,15 @@ def open_table(stream: IO[bytes]) -> pq.ParquetFile:
         read_dictionary=[c.path for c in leaves if c.physical_type == "BYTE_ARRAY"],
         buffer_size=1 << 20,
     )
+
+
+def batches_of(table: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of `open_table`, a row group at a time.
+
+    Each group has dictionaries of its own, and Arrow can't join those of nested columns.
+    """
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns)
 
 
 def written_out(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -190,3 +190,29 @@ def test_rows_of_strange_json_cost_themselves_alone(tmp_path: Path, text: str) -
     told, _ = read("jsonl", path)
     assert told[0] == told[2] == KEPT
     assert told[1].startswith("record.")
+
+
+WRITE = """
+import resource, sys
+from click.testing import CliRunner
+from curate.cli import main
+from curate import document_files, build, progress
+from pipelines import worker_processes
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+done = CliRunner().invoke(main, ["dedup", "--input", sys.argv[1], "--out", sys.argv[2]])
+assert done.exit_code == 0, done.output
+own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print((own - base) << 10)
+"""
+
+
+def test_dedup_writes_what_is_left_of_a_bomb(tmp_path: Path) -> None:
+    """Rows over the limit stand in the file that the rows that stay are copied from, too."""
+    rows = GROWN // (20 << 20)
+    text = pa.array([*["0" * (20 << 20)] * rows, KEPT]).dictionary_encode()
+    pq.write_table(pa.table({"text": text}), tmp_path / "a.parquet", compression="zstd")
+    command = [sys.executable, "-c", WRITE, str(tmp_path / "a.parquet"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(tmp_path / "out/documents.parquet")["text"].to_pylist() == [KEPT]
+    assert int(done.stdout) < ROOM
