@@ -38,10 +38,13 @@ from schemas.ledger import Tally
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
-from sources.readable import CHOSEN_RULES, require_readable
+from sources.first_rows import require_readable
+from sources.input_identity import identify, require_same, sample_of, to_rows
 
 _log = logging.getLogger("pipelines.documents")
-
+_CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
+"""Rules by which a row is left out that could be read."""
+_INPUTS_PATH = "inputs.json"
 _VERSIONED = (
     "apache-beam",
     "pyarrow",
@@ -106,7 +109,9 @@ def build_shards(
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
         BenchmarkError, IndexFileError: a file of benchmarks can't be used.
-        InputError: a source's inputs can't be listed, or nothing of them can be read.
+        InputError: a source's inputs can't be listed.
+        InputChangedError: an input is not what it was when the run began.
+        UnreadableSourceError: nothing of a source can be read.
         EngineError: a worker process died.
     """
     if recipe.extraction.fallback:
@@ -115,10 +120,6 @@ def build_shards(
     run = RunDirectory(out)
     run.require_place()
     plan = plan_run(recipe)
-    if not run.exists(success_path(DOCUMENTS)):
-        for name in plan.sources():
-            paths = [part.path for part in plan.parts_of(name)]
-            require_readable(name, plan.recipe.sources[name], paths)
     rules = recipe.decontamination
     if rules is not None and not run.exists(success_path(DECONTAMINATION)):
         # Built anew by the workers; here it is seen whether it can be.
@@ -126,6 +127,7 @@ def build_shards(
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)
+        _refuse_changed_inputs(run, plan)
         input_fingerprint = _fingerprint_inputs(plan, without_clip is not None)
         _refuse_other_run(run, plan.fingerprint, input_fingerprint)
         if without_clip is not None:
@@ -135,6 +137,9 @@ def build_shards(
             reopen_images(run, plan)
         records: list[dict[str, Any]] = []
         if not run.exists("run.json"):
+            for name, source in recipe.sources.items():
+                files = ((part.path, part.file_name) for part in plan.parts_of(name))
+                require_readable(name, source, files)
             # Before the first part: a run killed early must be known for what it is, too.
             _write_run_json(run, plan, input_fingerprint, runner, workers, records)
         with Engine(runner, workers, processes, beam_options, accelerator) as engine:
@@ -162,7 +167,7 @@ def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:
         part.file_name
         for part in plan.parts
         if not (tally := tallies[part.name]).went_out[part.source, "record"]
-        and not any(tally.dropped[part.source, "record", rule] for rule in CHOSEN_RULES)
+        and not any(tally.dropped[part.source, "record", rule] for rule in _CHOSEN_RULES)
     ]
     if unread:
         more = f" and {len(unread) - 5:,} more" if len(unread) > 5 else ""
@@ -187,15 +192,19 @@ def _require_documents(stages: Stages, stage: str) -> None:
 def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
     """SHA-256 of what is read.
 
-    Names and sizes of the inputs and of earlier runs' signatures; benchmarks, the files that
-    filters name and the tokenizer model with their bytes. A run that goes on without its CLIP model
-    is another than the one that has it.
+    Names and sizes of the inputs; names, sizes and samples of earlier runs' signatures; benchmarks,
+    the files that filters name and the tokenizer model with their bytes. A run that goes on without
+    its CLIP model is another than the one that has it.
     """
     files = [[p.source, p.file_name, p.size] for p in plan.parts]
     dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
     for root in dedup.against if dedup is not None else ():
         earlier = RunDirectory(root)
-        files += [[p, earlier.size(p)] for p in earlier.list("signatures", suffix=".parquet")]
+        files += [
+            [path, size, sample_of(earlier.address(path), size)]
+            for path in earlier.list("signatures", suffix=".parquet")
+            for size in [earlier.size(path)]
+        ]
     digest = hashlib.sha256(json.dumps(files).encode())
     if decontamination is not None:
         for path in benchmark_files(decontamination):
@@ -224,6 +233,20 @@ def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
                 "Give a path to a SentencePiece .model file, or null to train one."
             ) from error
     return digest.hexdigest()
+
+
+def _refuse_changed_inputs(run: RunDirectory, plan: RunPlan) -> None:
+    """Know the inputs again; a run that begins notes them first.
+
+    Raises:
+        InputChangedError: one is not what it was.
+    """
+    files = [(p.source, p.file_name, p.path, p.size, p.stamp) for p in plan.parts]
+    identities = identify(files)
+    if run.exists(_INPUTS_PATH):
+        require_same(run.read_json(_INPUTS_PATH), identities, run.root)
+    else:
+        run.write_json(to_rows(identities), _INPUTS_PATH)
 
 
 def _refuse_other_run(run: RunDirectory, recipe: str, inputs: str) -> None:

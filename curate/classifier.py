@@ -21,8 +21,8 @@ from schemas.identity import keyed_fraction
 from schemas.source import Source
 from schemas.text_rules import ClassifierRules
 from sources.corpus import read_corpus
+from sources.first_rows import require_readable
 from sources.listing import list_inputs
-from sources.readable import require_readable
 
 HIGH, LOW = "__label__hq", "__label__lq"
 HELD_OUT = 0.1
@@ -107,7 +107,7 @@ def _texts(paths: tuple[str, ...]) -> Iterator[str]:
     """Every document's text in one line."""
     source = Source(kind=kind_of(paths), format="text", paths=paths)
     files = list_inputs("documents", source)
-    require_readable("documents", source, [file.path for file in files])
+    require_readable("documents", source, ((file.path, file.name) for file in files))
     for file in files:
         for item in read_corpus(file.path, source, file.name, "documents"):
             if isinstance(item, Document):

@@ -33,6 +33,7 @@ from pipelines.stages import Watch
 from pipelines.worker_processes import Process
 from schemas.document import Document, ImageSegment
 from schemas.errors import CurateError, UsageError
+from schemas.json_lines import json_line
 from schemas.purging import Decontamination, Dedup
 from schemas.recipe import Recipe
 from schemas.source import Source
@@ -51,6 +52,8 @@ class Job:
     inputs: tuple[str, ...]
     out: str
     workers: int
+    pages: bool = False
+    """Whether documents with the same `url` are captures of one page."""
     dedup: Dedup | None = None
     decontamination: Decontamination | None = None
 
@@ -87,9 +90,9 @@ def run_on_files(
     with out.publish(f"documents.{kind}") as path:
         write = _write_parquet if kind == "parquet" else _write_json_lines
         write(run, recipe, job.stage, path)
-    with out.publish("ledger.jsonl") as path, path.open("w", encoding="utf-8") as stream:
+    with out.publish("ledger.jsonl") as path, path.open("wb") as stream:
         for row in _ledger(run, job.stage):
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(json_line(row))
     report = (decontamination_report if job.stage == DECONTAMINATION else dedup_report)(run)
     assert report is not None
     report = {"inputs": list(job.inputs), **_settings(job), **report}
@@ -105,7 +108,7 @@ def _settings(job: Job) -> dict[str, Any]:
 
 def _recipe(job: Job) -> Recipe:
     kind = kind_of(job.inputs)
-    source = Source(kind=kind, format="text", paths=job.inputs, filtered=False)
+    source = Source(kind=kind, format="text", paths=job.inputs, filtered=False, pages=job.pages)
     if _has_segments(source):
         source = source.model_copy(update={"format": "interleaved"})
     return Recipe(
@@ -178,8 +181,7 @@ def _write_json_lines(run: RunDirectory, recipe: Recipe, stage: str, path: Path)
                     line = next(line for number, line in lines if number == kept.number)
                     assert not isinstance(line, TooLong)
                     if kept.changed is not None:
-                        row = _with_text(json.loads(line), kept.changed)
-                        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass")
+                        line = json_line(_with_text(json.loads(line), kept.changed))
                     written.write(line.rstrip(b"\r\n") + b"\n")
 
 

@@ -16,6 +16,10 @@ from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from schemas.ledger import Tally
 
+FREQUENT_DOCUMENTS = 12
+"""An item that so many documents hold is named in the report."""
+_FREQUENT_SHOWN = 10
+_FREQUENT_CHARACTERS = 120
 _MEMBERS = 10
 
 
@@ -111,6 +115,7 @@ def decontamination_report(run: RunDirectory) -> dict[str, Any] | None:
             counts.setdefault(name, Counter()).update(facts["documents"])
             examples.setdefault(name, []).extend(facts["examples"])
     outcomes = Counter(_outcomes(run))
+    frequent = _frequent_items(run)
     return {
         **_documents(Tally.from_json(record["tally"])),
         "documents_cut": outcomes["cut"],
@@ -125,11 +130,29 @@ def decontamination_report(run: RunDirectory) -> dict[str, Any] | None:
                     f"documents_{what}": counts.get(name, Counter())[what]
                     for what in ("cut", "dropped", "tagged")
                 },
+                "frequent_items": frequent.get(name, []),
                 "examples": worst_examples(examples.get(name, [])),
             }
             for name, found in sorted(items.items())
         ],
     }
+
+
+def _frequent_items(run: RunDirectory) -> dict[str, list[dict[str, Any]]]:
+    """Per benchmark the items that many documents hold: a stock phrase, or a leak."""
+    counts: Counter[tuple[str, str]] = Counter()
+    texts: dict[tuple[str, str], str] = {}
+    for row in contaminated(run):
+        held = {(found["benchmark"], found["item"]): found["text"] for found in row["found"]}
+        counts.update(held.keys())
+        for item in held.keys() - texts.keys():
+            texts[item] = held[item][:_FREQUENT_CHARACTERS]
+    listed: dict[str, list[dict[str, Any]]] = {}
+    for item, documents in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        of_benchmark = listed.setdefault(item[0], [])
+        if documents >= FREQUENT_DOCUMENTS and len(of_benchmark) < _FREQUENT_SHOWN:
+            of_benchmark.append({"item": item[1], "documents": documents, "text": texts[item]})
+    return listed
 
 
 def _outcomes(run: RunDirectory) -> Iterator[str]:

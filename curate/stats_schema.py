@@ -109,6 +109,7 @@ STATS_SCHEMA: dict[str, Any] = {
                     documents_cut=_COUNT,
                     documents_dropped=_COUNT,
                     documents_tagged=_COUNT,
+                    frequent_items=_rows(item=_TEXT, documents=_COUNT, text=_TEXT),
                     examples=_rows(
                         id=_TEXT,
                         url=_TEXT,

@@ -12,7 +12,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,9 +26,11 @@ from dedup.words import (
     LETTER_VALUES,
     NORMALIZATION,
     Hashes,
+    length_in_words,
     ngram_hashes,
     normalized_text,
     word_hashes,
+    words,
 )
 from schemas.errors import UsageError
 from schemas.identity import mix
@@ -40,7 +42,11 @@ ANCHOR_LETTERS = 16
 WHOLE_BELOW_WORDS = 13
 """A shorter item is found whole or not at all: half of it is common speech."""
 _MAX_ITEMS_PER_SEED = 64
-_VERSION = 1
+_VERSION = 2
+SHARED_BY_ITEMS = 10
+"""A text or n-gram of so many items of a benchmark is its template (a stem as "which of the
+following is true"), and identifies none of them: as MT-NLG takes what the corpus holds so often for
+common speech."""
 _PLAIN_WORD = re.compile(r"\w+")
 _LETTER_BASE = np.uint64(0x9E3779B97F4A7C15)
 
@@ -97,6 +103,9 @@ class BenchmarkIndex:
     benchmark_of: npt.NDArray[np.int64]
     """Position in `benchmarks` of each item."""
     word_counts: npt.NDArray[np.int64]
+    """Of each item; in scripts without spaces each character counts."""
+    lengths: npt.NDArray[np.float64]
+    """Of each item in words, where such characters are parts of one."""
     letter_counts: npt.NDArray[np.int64]
     letter_hashes: Hashes
     words: npt.NDArray[np.uint16]
@@ -165,18 +174,23 @@ def base_power(exponent: int) -> np.uint64:
 
 
 def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) -> BenchmarkIndex:
-    """Hash every item of at least `min_words` words; the others are left out."""
+    """Hash every item of at least `min_words` words; the others are left out.
+
+    So are texts that many items of a benchmark have in common.
+    """
     kept: list[Item] = []
     hashes: list[Hashes] = []
+    lengths: list[float] = []
     letters: list[bytes] = []
     too_short: Counter[str] = Counter()
-    for item in items:
+    for item, text in _distinctive(items):
         found = word_hashes(item.text)
-        # A contraction is one word here and two to Megatron-LM: either reading will do.
-        if max(found.size, len(_PLAIN_WORD.findall(item.text))) >= min_words and found.size:
+        length = _length(item.text)
+        if length >= min_words and found.size:
             kept.append(item)
             hashes.append(found)
-            letters.append(normalized_text(item.text).replace(b" ", b""))
+            lengths.append(length)
+            letters.append(text)
         else:
             too_short[item.benchmark] += 1
     benchmarks = sorted({i.benchmark for i in kept})
@@ -184,12 +198,12 @@ def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) 
     anchors: dict[int, list[tuple[Hashes, int]]] = {}
     seeds: list[tuple[Hashes, int]] = []
     for number, (found, text) in enumerate(zip(hashes, letters, strict=True)):
-        length = min(found.size, max_words)
+        length = min(found.size, max_words * _characters_per_word(found.size / lengths[number]))
         ngrams.setdefault(length, []).append((ngram_hashes(found, length), number))
         anchor = min(len(text), ANCHOR_LETTERS)
         first = run_hashes(letter_values(text[:anchor]), anchor)
         anchors.setdefault(anchor, []).append((first, number))
-        if found.size >= WHOLE_BELOW_WORDS:
+        if lengths[number] >= WHOLE_BELOW_WORDS:
             seeds.append((ngram_hashes(found, SEED_WORDS), number))
     seed_hashes, seed_items, seed_offsets = _seed_columns(seeds)
     return BenchmarkIndex(
@@ -197,6 +211,7 @@ def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) 
         ids=[i.id for i in kept],
         benchmark_of=np.array([benchmarks.index(i.benchmark) for i in kept], np.int64),
         word_counts=np.array([h.size for h in hashes], np.int64),
+        lengths=np.array(lengths, np.float64),
         letter_counts=np.array([len(t) for t in letters], np.int64),
         letter_hashes=np.array(
             [run_hashes(letter_values(t), len(t))[0] for t in letters], np.uint64
@@ -218,11 +233,36 @@ def build_index(items: Iterable[Item], min_words: int = 8, max_words: int = 13) 
     )
 
 
+def _distinctive(items: Iterable[Item]) -> Iterator[tuple[Item, bytes]]:
+    """Items with their letters, without texts that many items of a benchmark share."""
+    read = [(item, normalized_text(item.text).replace(b" ", b"")) for item in items]
+    holders: dict[tuple[str, bytes], set[str]] = {}
+    for item, text in read:
+        holders.setdefault((item.benchmark, text), set()).add(item.id)
+    for item, text in read:
+        if len(holders[item.benchmark, text]) < SHARED_BY_ITEMS:
+            yield item, text
+
+
+def _length(text: str) -> float:
+    """Of an item in words."""
+    length = length_in_words(words(text))
+    # A contraction is one word here and two to Megatron-LM: either reading will do.
+    return max(length, len(_PLAIN_WORD.findall(text))) if text.isascii() else length
+
+
+def _characters_per_word(mean: float) -> int:
+    """How many of `words` a word is, mostly: 1 where words are spaced."""
+    return next((n for n in (4, 2) if mean > n * 0.75), 1)
+
+
 def _first_item_table(found: list[tuple[Hashes, int]]) -> HashTable:
-    hashes = np.concatenate([h for h, _ in found])
-    items = np.repeat([i for _, i in found], [h.size for h, _ in found])
-    distinct, first = np.unique(hashes, return_index=True)
-    return HashTable(distinct, items[first].astype(np.int64))
+    """N-grams with the first item that has them, without those that many items have."""
+    hashes = np.concatenate([np.unique(h) for h, _ in found])
+    items = np.repeat([i for _, i in found], [np.unique(h).size for h, _ in found])
+    distinct, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+    rare = counts < SHARED_BY_ITEMS
+    return HashTable(distinct[rare], items[first[rare]].astype(np.int64))
 
 
 def _seed_columns(
@@ -269,6 +309,7 @@ def save_index(index: BenchmarkIndex) -> bytes:
         "about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8),
         "benchmark_of": index.benchmark_of.astype(np.uint16),
         "word_counts": index.word_counts.astype(np.uint32),
+        "lengths": index.lengths,
         "letter_counts": index.letter_counts.astype(np.uint32),
         "letter_hashes": index.letter_hashes,
         "words": index.words,
@@ -311,6 +352,7 @@ def load_index(data: bytes, label: str) -> BenchmarkIndex:
         ids=about["ids"],
         benchmark_of=arrays["benchmark_of"].astype(np.int64),
         word_counts=arrays["word_counts"].astype(np.int64),
+        lengths=arrays["lengths"],
         letter_counts=arrays["letter_counts"].astype(np.int64),
         letter_hashes=arrays["letter_hashes"],
         words=arrays["words"],
@@ -365,6 +407,7 @@ def join_indexes(indexes: list[BenchmarkIndex]) -> BenchmarkIndex:
             ]
         ),
         word_counts=np.concatenate([i.word_counts for i in indexes]),
+        lengths=np.concatenate([i.lengths for i in indexes]),
         letter_counts=np.concatenate([i.letter_counts for i in indexes]),
         letter_hashes=np.concatenate([i.letter_hashes for i in indexes]),
         words=np.concatenate([i.words for i in indexes]),

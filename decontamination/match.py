@@ -101,7 +101,7 @@ def _edited_items(hashes: Hashes, index: BenchmarkIndex, rules: ItemRules) -> It
         begin = max(0, (place - 1) * room)
         window = document[begin : (place + 2) * room + len(words)]
         wanted = rules.min_similarity
-        if len(words) < _LONG_ITEM_WORDS:
+        if index.lengths[item] < _LONG_ITEM_WORDS:
             wanted = rules.min_short_similarity
         cutoff = int(np.ceil(wanted * len(words)))
         common = LCSseq.similarity(words, window, score_cutoff=cutoff)

@@ -11,17 +11,41 @@ import numpy.typing as npt
 
 from schemas.identity import mix
 
-NORMALIZATION = "words-1"
+NORMALIZATION = "words-2"
 """Version of this module's reading of text; signatures of different versions don't compare."""
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003134f"
 )
+_SYLLABIC = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Burmese and Khmer: the scripts of these whose characters are letters."""
+
+
+def _marks() -> str:
+    """A class of all combining marks: accents, vowel signs, viramas, and the joiners of Indic."""
+    ranges: list[list[int]] = []
+    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
+        if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D):
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+
+
+_MARKS = _marks()
 _WORD = re.compile(r"[^\W_]+(?:['’]+[^\W_]+)*")
+_LETTER = rf"(?![{_UNSPACED}])[^\W_]"
 _WORD_OR_CHARACTER = re.compile(
-    rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+(?:['’]+(?:(?![{_UNSPACED}])[^\W_])+)*"
+    rf"(?![{_MARKS}])[{_UNSPACED}][{_MARKS}]*"
+    rf"|{_LETTER}(?:{_LETTER}|[{_MARKS}])*(?:['’]+(?:{_LETTER}|[{_MARKS}])+)*"
 )
+_UNSPACED_WORD = re.compile(rf"[{_UNSPACED}]")
+_SYLLABIC_WORD = re.compile(rf"[{_SYLLABIC}]")
+CHARACTERS_PER_WORD, SYLLABIC_CHARACTERS_PER_WORD = 2, 4
+"""Of scripts without spaces, about: a word of Chinese text has 1.5 to 2 characters and one of
+Japanese 2 to 3; one of Thai has some 4 letters, vowel signs above and below not counted."""
 _APOSTROPHES = re.compile("['’]+")
 _TYPOGRAPHIC = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("…", " "))
 """The marks that stand in most English text: with these replaced, it is ASCII."""
@@ -39,8 +63,9 @@ Hashes = npt.NDArray[np.uint64]
 def word_pattern(text: str) -> re.Pattern[str]:
     """What a word of the text is: letters and digits, with apostrophes between them.
 
-    In scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) each
-    character counts as a word.
+    A combining mark belongs to its letter. In scripts that put no spaces between words (Chinese,
+    Japanese, Thai, Lao, Burmese, Khmer) each character is taken for a word; `length_in_words` tells
+    how many words such characters are.
     """
     return _WORD if text.isascii() else _WORD_OR_CHARACTER
 
@@ -50,9 +75,26 @@ def words(text: str) -> list[str]:
     return word_pattern(text).findall(text)
 
 
+def length_in_words(found: list[str]) -> float:
+    """How many words some of `words` are, where characters stand for parts of one."""
+    length = 0.0
+    for word in found:
+        if word.isascii() or not _UNSPACED_WORD.match(word):
+            length += 1
+        elif _SYLLABIC_WORD.match(word):
+            length += 1 / SYLLABIC_CHARACTERS_PER_WORD
+        else:
+            length += 1 / CHARACTERS_PER_WORD
+    return length
+
+
 def normalized_word(word: str) -> str:
-    """Without case, apostrophes and variants of form: `Don't` and `DONT` are one word."""
-    return _APOSTROPHES.sub("", unicodedata.normalize("NFKC", word).casefold())
+    """Without case, apostrophes and variants of form: `Don't` and `DONT` are one word.
+
+    Composed and decomposed forms are one, too.
+    """
+    plain = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", word).casefold())
+    return plain.replace(" ", "").replace("\u200c", "").replace("\u200d", "")
 
 
 def word_hashes(text: str) -> Hashes:

@@ -46,6 +46,7 @@ from sources.archive import read_archive
 from sources.corpus import RejectedRow, read_corpus
 from sources.img2dataset import KIND as IMPORTED
 from sources.img2dataset import read_img2dataset
+from sources.input_identity import unchanged
 from sources.instructions import KIND as INSTRUCTIONS
 from sources.instructions import read_instructions
 from sources.pair_tables import read_pair_table
@@ -67,17 +68,22 @@ INLINE_SCHEMA = pa.schema([("key", pa.binary(16)), ("url", pa.string()), ("bytes
 
 
 def make_documents(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
-    """Read one input file to its end and write what it holds."""
+    """Read one input file to its end and write what it holds.
+
+    Raises:
+        InputChangedError: the file changed meanwhile.
+    """
     made = _DocumentsPart(plan, part, task)
     source = plan.recipe.sources[task.source]
-    if source.kind == "warc":
-        made.take_archive()
-    elif source.is_pair_table:
-        made.take_pair_table()
-    elif source.kind == IMPORTED:
-        made.take_imported_pairs()
-    else:
-        made.take_corpus()
+    with unchanged(task.path, task.size, task.stamp):
+        if source.kind == "warc":
+            made.take_archive()
+        elif source.is_pair_table:
+            made.take_pair_table()
+        elif source.kind == IMPORTED:
+            made.take_imported_pairs()
+        else:
+            made.take_corpus()
     part.facts["lines"] = made.lines
     part.facts["available"] = made.available.count + made.inline.count
 

@@ -34,6 +34,7 @@ from schemas.recipe import Recipe
 from schemas.verdict import Drop
 from sources.archive import RecordReader
 from sources.img2dataset import KIND as IMPORTED
+from sources.input_identity import unchanged
 
 STAGE = "images"
 EVERY_SOURCE = "all"
@@ -220,6 +221,13 @@ def _read_archived(
 ) -> Iterator[tuple[dict[str, Any], Resolved]]:
     """Images whose records lie in the bucket's input archive, in file order."""
     source = plan.parts[bucket]
+    with unchanged(source.path, source.size, source.stamp):
+        yield from _read_unchanged(plan, source, rows)
+
+
+def _read_unchanged(
+    plan: RunPlan, source: InputPart, rows: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], Resolved]]:
     if plan.recipe.sources[source.source].kind == IMPORTED:
         yield from _read_imported(source, rows)
         return

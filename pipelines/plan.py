@@ -21,6 +21,8 @@ class InputPart:
     path: str
     file_name: str
     size: int
+    stamp: str = ""
+    """Of the file when it was listed: it must be the same when it is read."""
 
     @property
     def name(self) -> str:
@@ -72,6 +74,7 @@ def plan_parts(recipe: Recipe) -> tuple[InputPart, ...]:
             path=file.path,
             file_name=file.name,
             size=file.size,
+            stamp=file.stamp,
         )
         for number, (name, index, file) in enumerate(listed)
     )

@@ -115,6 +115,10 @@ class RunDirectory:
     def path(self, *parts: str) -> str:
         return "/".join((self._base, *parts))
 
+    def address(self, *parts: str) -> str:
+        """As `path`, with the protocol: what fsspec opens."""
+        return self._filesystem.unstrip_protocol(self.path(*parts))
+
     def exists(self, *parts: str) -> bool:
         return bool(self._filesystem.exists(self.path(*parts)))
 

@@ -9,6 +9,7 @@ The files are also what a later run is given as `dedup.against`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,12 @@ from pipelines.run_directory import RunDirectory
 from schemas.address import wire_address
 from schemas.identity import content_key
 from schemas.purging import Dedup
+from schemas.source import Source
 
 STAGE = "signatures"
 
 BATCH_DOCUMENTS = 512
+_WEB_ADDRESS = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _PARAMETERS = ("bands", "rows", "shingle_words", "normalization")
 
 
@@ -40,7 +43,7 @@ def signature_schema(dedup: Dedup, row_format: str) -> pa.Schema:
     """Columns of a signatures file; its metadata tells the parameters.
 
     `high` and `low` are `dedup.nodes.preference`; `url_key` and `content_key` are 0 where the
-    document has no URL or no text; `captured` is the date as a number (20240131235959) or 0;
+    document is no page or has no text; `captured` is the date as a number (20240131235959) or 0;
     `signature` holds 32-bit numbers in little-endian order, nothing but zeros where `comparable` is
     false.
     """
@@ -69,7 +72,8 @@ def make_signatures(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     """Read the texts of one documents part and write their signatures."""
     dedup = plan.recipe.dedup
     assert dedup is not None
-    row_format = plan.recipe.sources[task.source].format
+    source = plan.recipe.sources[task.source]
+    row_format = source.format
     schema = signature_schema(dedup, row_format)
     hasher = hasher_of(dedup)
     columns = ["id", "url", "date", "segments.list.element.text", "segments.list.element.url"]
@@ -83,7 +87,7 @@ def make_signatures(plan: RunPlan, part: PartWriter, task: InputPart) -> None:
     ):
         for batch in pq.ParquetFile(stream).iter_batches(BATCH_DOCUMENTS, columns=columns):
             rows = [
-                _signature_row(row, dedup, hasher, row_format, plan.recipe.seed)
+                _signature_row(row, dedup, hasher, source, plan.recipe.seed)
                 for row in _text_rows(batch)
             ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
@@ -119,8 +123,9 @@ def _text_rows(batch: pa.RecordBatch) -> Iterator[_TextRow]:
 
 
 def _signature_row(
-    row: _TextRow, dedup: Dedup, hasher: MinHasher, row_format: str, seed: int
+    row: _TextRow, dedup: Dedup, hasher: MinHasher, source: Source, seed: int
 ) -> dict[str, Any]:
+    row_format = source.format
     quality = row.scores.get(dedup.quality_score or "", 0.0)
     keyed = int.from_bytes(content_key(str(seed), "dedup", row.id)[:8], "little")
     high, low = preference(quality, len(row.text), keyed)
@@ -131,7 +136,8 @@ def _signature_row(
     signature = hasher.signature(shingles) if shingles.size else np.zeros(hasher.size, "<u4")
     shown = (wire_address(url) for url in row.images) if is_pair else ()
     content = content_key("text", row_format, row.text, *shown) if row.text else bytes(16)
-    address = wire_address(row.url) if row.url and not is_pair else ""
+    is_page = source.has_pages and not is_pair and _WEB_ADDRESS.match(row.url) is not None
+    address = wire_address(row.url) if is_page else ""
     url_key = content_key("url", row_format, address) if address else bytes(8)
     return {
         "id": row.id,

@@ -37,7 +37,9 @@ class Dedup(Section):
     """Which documents are duplicates of another, compared within a format (text, interleaved)."""
 
     urls: bool = Field(
-        True, description="Of documents with the same URL keep the latest capture (OBELICS)."
+        True,
+        description="Of pages with the same URL keep the latest capture (OBELICS). Which documents "
+        "are pages, their source tells (`sources.X.pages`).",
     )
     exact: bool = Field(True, description="Drop documents whose text is the same, byte by byte.")
     near: bool = Field(True, description="Drop near-duplicates found by MinHash.")
@@ -46,10 +48,10 @@ class Dedup(Section):
         8, ge=1, le=256, description="Positions per band. FineWeb: 8; NeMo Curator: 13."
     )
     shingle_words: int = Field(5, ge=1, le=64, description="Words per shingle (FineWeb: 5).")
-    normalization: Literal["words-1"] = Field(
-        "words-1",
-        description="How text becomes words: without case, punctuation and apostrophes; a "
-        "character each in scripts without spaces.",
+    normalization: Literal["words-2"] = Field(
+        "words-2",
+        description="How text becomes words: without case, punctuation and apostrophes, a mark "
+        "with its letter, composed; a character each in scripts without spaces.",
     )
     min_similarity: Ratio | None = Field(
         0.65,
@@ -121,7 +123,11 @@ class Decontamination(Section):
         "`curate benchmark-index registry` prints the one that is built in.",
     )
     min_words: int = Field(
-        8, ge=1, description="Items of fewer words are not looked for (MT-NLG: 8)."
+        8,
+        ge=1,
+        description="Items of fewer words are not looked for (MT-NLG: 8). In scripts without "
+        "spaces two characters of Chinese or Japanese count as a word, four letters of Thai, Lao, "
+        "Burmese or Khmer.",
     )
     max_words: int = Field(
         13,

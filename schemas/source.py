@@ -98,6 +98,12 @@ class Source(Section):
     weight: float = Field(
         1.0, gt=0, description="Share of the training tokens of its format, relative."
     )
+    pages: bool | None = Field(
+        None,
+        description="Whether the `url` of a document is the address of a page, of which there may "
+        "be several captures: of these `dedup.urls` keeps the latest. null: of archives (`warc`, "
+        "`wet`) it is, of corpora it is not, for passages of a book share one.",
+    )
     tokens: float | None = Field(
         None,
         gt=0,
@@ -129,6 +135,11 @@ class Source(Section):
     def is_filled(self) -> bool:
         """Whether it names any input; otherwise it is a slot that a user may fill."""
         return bool(self.paths or self.crawl)
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether documents of the same URL are captures of one page."""
+        return self.kind in ("warc", "wet") if self.pages is None else self.pages
 
     @property
     def has_images(self) -> bool:

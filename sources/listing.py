@@ -15,6 +15,7 @@ from schemas.source import Source
 from sources.corpus import COMPRESSIONS, EXTENSIONS
 from sources.img2dataset import EXTENSIONS as IMPORTED_EXTENSIONS
 from sources.img2dataset import KIND as IMPORTED
+from sources.input_identity import stamp_of
 from sources.instructions import EXTENSIONS as INSTRUCTION_EXTENSIONS
 from sources.instructions import KIND as INSTRUCTIONS
 from sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
@@ -34,6 +35,8 @@ class InputFile:
     name: str
     """How the file is named in lineage, wherever it lies: its last path component, or its path
     below the folder that was given."""
+    stamp: str = ""
+    """What the filesystem tells of its state: an ETag or a time."""
 
 
 def list_inputs(name: str, source: Source) -> list[InputFile]:
@@ -120,7 +123,9 @@ def _is_of_split(path: str, split: str | None) -> bool:
 
 def _input_file(filesystem: Any, path: str, info: dict[str, Any], name: str) -> InputFile:
     size = int(info.get("size") or 0)
-    return InputFile(path=filesystem.unstrip_protocol(path), size=size, name=name)
+    return InputFile(
+        path=filesystem.unstrip_protocol(path), size=size, name=name, stamp=stamp_of(info)
+    )
 
 
 def _crawl_files(source: Source) -> list[InputFile]:

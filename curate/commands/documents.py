@@ -45,6 +45,12 @@ from schemas.recipe_file import parse_section
     help="Also cut the lines, or paragraphs, that documents of one domain have in common.",
 )
 @click.option(
+    "--urls/--no-urls",
+    default=False,
+    show_default=True,
+    help="Documents are web pages: of those with the same `url` keep the latest `date`.",
+)
+@click.option(
     "--against",
     multiple=True,
     metavar="DIR",
@@ -61,15 +67,16 @@ def dedup(
     shingle_words: int | None,
     min_similarity: float,
     repeated: str | None,
+    urls: bool,
     against: tuple[str, ...],
     workers: int,
 ) -> None:
     """Drop duplicate and near-duplicate documents.
 
-    Of documents with the same `url` the latest `date` stays; then of equal texts, and of clusters
-    of near-duplicates found by MinHash, the longest. Writes DIR/documents.jsonl (or .parquet, as
-    the input), DIR/ledger.jsonl (what was dropped, by which rule, for which document) and
-    DIR/report.json. An interrupted command goes on where it was when it is given again.
+    Of equal texts, and of clusters of near-duplicates found by MinHash, the longest stays; with
+    --urls, first of all, of pages with the same `url` the latest. Writes DIR/documents.jsonl (or
+    .parquet, as the input), DIR/ledger.jsonl (what was dropped, by which rule, for which document)
+    and DIR/report.json. An interrupted command goes on where it was when it is given again.
     """
     from schemas.purging import DEDUP_PRESETS, Dedup
 
@@ -82,7 +89,7 @@ def dedup(
     if repeated is not None:
         settings["repeated"] = {"unit": repeated}
     chosen = parse_section(Dedup, settings, "dedup")
-    report = _run_on_files(inputs, out, workers, dedup=chosen)
+    report = _run_on_files(inputs, out, workers, pages=urls, dedup=chosen)
     _tell_documents(report)
     if repeated is not None:
         say(f"  {report['lines_cut']:,} {repeated}s cut that documents of a domain repeat")
@@ -154,6 +161,8 @@ def decontaminate(
             f"{benchmark['documents_cut']:,} documents cut, {benchmark['documents_dropped']:,} "
             f"dropped, {benchmark['documents_tagged']:,} tagged"
         )
+        for item in benchmark["frequent_items"]:
+            say(f"  item {item['item']} is in {item['documents']:,} of them: {item['text']}")
 
 
 def _run_on_files(

@@ -193,3 +193,49 @@ def test_what_can_not_be_done_is_said(
 
 def test_the_registry_is_printed(curate: Curate) -> None:
     assert "hellaswag:" in curate("benchmark-index", "registry").output
+
+
+def test_addresses_are_no_keys_unless_they_are_pages(curate: Curate, tmp_path: Path) -> None:
+    """Passages of a book share one, and `N/A` is none."""
+    texts = [f"Passage {n} tells of {n * 7} boats and {n * 3} nets." for n in range(3)]
+    for name, url in (("book", "http://books.test/1"), ("none", "N/A")):
+        rows = [{"id": str(n), "text": text, "url": url} for n, text in enumerate(texts)]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("\n".join(map(json.dumps, rows)))
+        for option, left in (("--no-urls", 3), ("--urls", 1 if name == "book" else 3)):
+            out = tmp_path / f"{name}{option}"
+            curate("dedup", "--input", path, "--out", out, option)
+            assert len(read_rows(out / "documents.jsonl")) == left
+
+
+def test_lone_surrogates_stay_escapes(curate: Curate, tmp_path: Path) -> None:
+    item = "the keeper climbs the lighthouse every evening to see that the lamp is burning"
+    text = f"{'A quiet harbour. ' * 40}{item} {'Boats lie at the quay. ' * 40}"
+    (tmp_path / "bench.jsonl").write_text(json.dumps({"id": "b", "text": item}))
+    (tmp_path / "given.jsonl").write_text(
+        json.dumps({"id": "x\udc80", "text": text, "n": "é\ud800"})
+    )
+    curate(
+        "decontaminate", "--benchmarks", tmp_path / "bench.jsonl",
+        "--input", tmp_path / "given.jsonl", "--out", tmp_path / "out",
+    )  # fmt: skip
+    written = (tmp_path / "out" / "documents.jsonl").read_bytes().decode("utf-8")
+    assert "\\ud800" in written
+    assert "é" in written
+    assert json.loads(written)["n"] == "é\ud800"
+    assert item not in written
+    (tmp_path / "out" / "ledger.jsonl").read_bytes().decode("utf-8")
+
+
+def test_an_item_that_many_documents_hold_is_named(curate: Curate, tmp_path: Path) -> None:
+    item = "the keeper climbs the lighthouse every evening to see that the lamp is burning"
+    (tmp_path / "bench.jsonl").write_text(json.dumps({"id": "stock", "text": item}))
+    rows = [{"id": str(n), "text": f"{'Boats. ' * (60 + n)}{item}. End."} for n in range(20)]
+    (tmp_path / "given.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    told = curate(
+        "decontaminate", "--benchmarks", tmp_path / "bench.jsonl", "--action", "tag",
+        "--input", tmp_path / "given.jsonl", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "item stock is in 20 of them" in told.output
+    (benchmark,) = json.loads((tmp_path / "out" / "report.json").read_text())["benchmarks"]
+    assert benchmark["frequent_items"][0]["documents"] == 20

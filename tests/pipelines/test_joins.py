@@ -31,31 +31,31 @@ FATE = Fate(KEY, "", 3, 512, 9, 224, 224, KEY)
 
 
 def wanted(part: int, documents: int = 1) -> Reference:
-    return Reference(WANTED, part, 0, 0, documents, URL)
+    return Reference(WANTED, part, 0, 0, 0, documents, URL)
 
 
 def archived(part: int, offset: int) -> Reference:
-    return Reference(ARCHIVED, part, offset, 50, 0, "")
+    return Reference(ARCHIVED, part, offset, 50, 0, 0, "")
 
 
 def test_every_image_is_resolved_once() -> None:
     mentions = {
         KEY: [wanted(0), wanted(1, 2), archived(1, 900), archived(1, 40)],
         b"u" * 16: [archived(0, 7)],
-        b"i" * 16: [Reference(INLINE, 2, 0, 0, 0, ""), wanted(2)],
+        b"i" * 16: [Reference(INLINE, 2, 0, 0, 0, 0, ""), wanted(2)],
         b"h" * 16: [wanted(3)],
     }
     assert [resolve(group) for group in mentions.items()] == [
-        (1, Resolution(KEY, URL, ARCHIVED, 40, 50, 3)),
+        (1, Resolution(KEY, URL, ARCHIVED, 40, 50, 0, 3)),
         None,
-        (2, Resolution(b"i" * 16, URL, INLINE, 0, 0, 1)),
-        (None, Resolution(b"h" * 16, URL, HTTP, 0, 0, 1)),
+        (2, Resolution(b"i" * 16, URL, INLINE, 0, 0, 0, 1)),
+        (None, Resolution(b"h" * 16, URL, HTTP, 0, 0, 0, 1)),
     ]
 
 
 @given(st.permutations([wanted(0), wanted(2), archived(2, 9), archived(1, 5), archived(2, 1)]))
 def test_the_order_of_mentions_plays_no_part(mentions: list[Reference]) -> None:
-    assert resolve((KEY, mentions)) == (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 2))
+    assert resolve((KEY, mentions)) == (1, Resolution(KEY, URL, ARCHIVED, 5, 50, 0, 2))
 
 
 def test_one_host_is_one_bucket() -> None:

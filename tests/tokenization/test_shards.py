@@ -40,7 +40,7 @@ def write(path: Path, rows: int, vocabulary: int = 64_007) -> Path:
 def test_rows_are_read_at_random(tmp_path: Path) -> None:
     shard = Shard(str(write(tmp_path / "a.arrow", 2 * ROWS_PER_BATCH + 5)))
     assert shard.rows == 2 * ROWS_PER_BATCH + 5
-    assert shard.metadata == {"schema_version": "1", "block": "2048"}
+    assert shard.metadata == {"schema_version": "2", "block": "2048"}
     for number in (0, ROWS_PER_BATCH - 1, ROWS_PER_BATCH, shard.rows - 1):
         found = shard.row(number)
         assert found["input_ids"] == [0, number, 2]
