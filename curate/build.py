@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,9 @@ from extraction.fallback import require_fallback
 from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.claims import unfilled_steps
-from pipelines.decontamination import benchmark_files, registry_of
+from pipelines.decontamination import STAGE as DECONTAMINATION
+from pipelines.decontamination import benchmark_files, index_of, registry_of
+from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
 from pipelines.part import read_markers
@@ -31,12 +34,16 @@ from pipelines.shards import STAGE as SHARDS
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
+from schemas.ledger import Tally
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
 from sources.first_rows import require_readable
 from sources.input_identity import identify, require_same, sample_of, to_rows
 
+_log = logging.getLogger("pipelines.documents")
+_CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
+"""Rules by which a row is left out that could be read."""
 _INPUTS_PATH = "inputs.json"
 _VERSIONED = (
     "apache-beam",
@@ -101,6 +108,7 @@ def build_shards(
         CurateError: a package that the recipe needs is missing, or a model.
         UsageError: there is no such place as `out`.
         RunError: the directory holds another run, or is in use by another process.
+        BenchmarkError, IndexFileError: a file of benchmarks can't be used.
         InputError: a source's inputs can't be listed.
         InputChangedError: an input is not what it was when the run began.
         UnreadableSourceError: nothing of a source can be read.
@@ -112,6 +120,10 @@ def build_shards(
     run = RunDirectory(out)
     run.require_place()
     plan = plan_run(recipe)
+    rules = recipe.decontamination
+    if rules is not None and not run.exists(success_path(DECONTAMINATION)):
+        # Built anew by the workers; here it is seen whether it can be.
+        index_of(rules)
     with _only_one(run):
         run.sweep()
         without_clip = why_skipped(recipe)
@@ -135,12 +147,35 @@ def build_shards(
             for stage in STAGES:
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
+                if stage.name == DOCUMENTS:
+                    _tell_unread_files(run, plan)
                 if stage.name == SHARDS:
                     write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
                 _write_run_json(run, plan, input_fingerprint, runner, workers, records)
                 if stage.name == until:
                     break
         return records
+
+
+def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:
+    """Warn of input files that gave nothing, among others that did."""
+    tallies = {
+        name: Tally.from_json(marker["tally"])
+        for name, marker in read_markers(run, DOCUMENTS, [p.name for p in plan.parts]).items()
+    }
+    unread = [
+        part.file_name
+        for part in plan.parts
+        if not (tally := tallies[part.name]).went_out[part.source, "record"]
+        and not any(tally.dropped[part.source, "record", rule] for rule in _CHOSEN_RULES)
+    ]
+    if unread:
+        more = f" and {len(unread) - 5:,} more" if len(unread) > 5 else ""
+        _log.warning(
+            "%d of %d input files gave nothing that can be read: %s%s. The ledger of `documents` "
+            "says why, but of empty files.",
+            len(unread), len(plan.parts), ", ".join(unread[:5]), more,
+        )  # fmt: skip
 
 
 def _require_documents(stages: Stages, stage: str) -> None:

@@ -21,6 +21,7 @@ from schemas.identity import keyed_fraction
 from schemas.source import Source
 from schemas.text_rules import ClassifierRules
 from sources.corpus import read_corpus
+from sources.first_rows import require_readable
 from sources.listing import list_inputs
 
 HIGH, LOW = "__label__hq", "__label__lq"
@@ -105,7 +106,9 @@ def _floret(texts: Path, model: Path, word_ngrams: int, epochs: int) -> None:
 def _texts(paths: tuple[str, ...]) -> Iterator[str]:
     """Every document's text in one line."""
     source = Source(kind=kind_of(paths), format="text", paths=paths)
-    for file in list_inputs("documents", source):
+    files = list_inputs("documents", source)
+    require_readable("documents", source, ((file.path, file.name) for file in files))
+    for file in files:
         for item in read_corpus(file.path, source, file.name, "documents"):
             if isinstance(item, Document):
                 yield " ".join(item.text.split())

@@ -32,17 +32,17 @@ from pipelines.run_directory import RunDirectory
 from pipelines.stages import Watch
 from pipelines.worker_processes import Process
 from schemas.document import Document, ImageSegment
-from schemas.errors import UsageError
+from schemas.errors import CurateError, UsageError
 from schemas.json_lines import json_line
 from schemas.purging import Decontamination, Dedup
 from schemas.recipe import Recipe
 from schemas.source import Source
 from sources.compressed import TooLong, bounded_lines, open_compressed
-from sources.corpus import EXTENSIONS, read_corpus
+from sources.corpus import EXTENSIONS, READ_ERRORS, read_corpus
 from sources.listing import list_inputs
+from sources.parquet_rows import batches_of, open_table, written_out
 
 SOURCE = "documents"
-_BATCH_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +188,18 @@ def _write_json_lines(run: RunDirectory, recipe: Recipe, stage: str, path: Path)
 def _write_parquet(run: RunDirectory, recipe: Recipe, stage: str, path: Path) -> None:
     writer: pq.ParquetWriter | None = None
     for part in plan_parts(recipe):
+        kept_rows = _kept_rows(run, part, stage)
+        waiting = next(kept_rows, None)
         with fsspec.open(part.path, "rb") as stream:
-            source = pq.ParquetFile(stream)
-            schema = source.schema_arrow
+            try:
+                schema = pq.read_schema(stream)
+                stream.seek(0)
+                source = open_table(stream)
+            except READ_ERRORS:
+                if waiting is not None:
+                    raise
+                # The ledger tells of it.
+                continue
             if writer is None:
                 writer = pq.ParquetWriter(path, schema, compression="zstd")
             elif not schema.equals(writer.schema):
@@ -198,25 +207,41 @@ def _write_parquet(run: RunDirectory, recipe: Recipe, stage: str, path: Path) ->
                     f"{part.path}: its columns differ from those of the first input, so one "
                     "Parquet file can't hold both. Run the command once for each."
                 )
-            kept_rows = _kept_rows(run, part, stage)
-            waiting = next(kept_rows, None)
             start = 0
-            for batch in source.iter_batches(batch_size=_BATCH_ROWS):
+            for batch in _batches(source, part.path):
+                if waiting is None:
+                    break
                 kept = []
                 while waiting is not None and waiting.number < start + batch.num_rows:
                     kept.append(waiting)
                     waiting = next(kept_rows, None)
-                rows = batch.take(pa.array([k.number - start for k in kept], pa.int64()))
-                if any(k.changed is not None for k in kept):
-                    held = [
-                        row if k.changed is None else _with_text(row, k.changed)
-                        for row, k in zip(rows.to_pylist(), kept, strict=True)
-                    ]
-                    rows = pa.RecordBatch.from_pylist(held, schema=schema)
-                writer.write_batch(rows)
+                taken = batch.take(pa.array([k.number - start for k in kept], pa.int64()))
+                stays = iter(kept)
+                for rows in written_out(taken, schema):
+                    writer.write_batch(_with_changes(rows, list(islice(stays, rows.num_rows))))
                 start += batch.num_rows
     assert writer is not None
     writer.close()
+
+
+def _batches(table: pq.ParquetFile, path: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches_of(table)
+    except READ_ERRORS as error:
+        raise CurateError(
+            f"{path}: documents of it are to be kept, but columns beside their text can't be read: "
+            f"{error}. Fetch the file again, or leave it out."
+        ) from error
+
+
+def _with_changes(rows: pa.RecordBatch, kept: list[_Kept]) -> pa.RecordBatch:
+    if all(k.changed is None for k in kept):
+        return rows
+    held = [
+        row if k.changed is None else _with_text(row, k.changed)
+        for row, k in zip(rows.to_pylist(), kept, strict=True)
+    ]
+    return pa.RecordBatch.from_pylist(held, schema=rows.schema)
 
 
 def _with_text(row: dict[str, Any], document: Document) -> dict[str, Any]:

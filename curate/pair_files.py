@@ -30,7 +30,7 @@ from schemas.document import Document
 from schemas.identity import image_key
 from schemas.ledger import Tally
 from schemas.recipe import Recipe
-from sources.pair_tables import require_columns
+from sources.pair_tables import TableError, require_columns
 
 SOURCE = "pairs"
 ROW_SCHEMA = pa.schema(
@@ -66,12 +66,11 @@ def fetch_pairs(
     """Do the stages, write the shards; the report.
 
     Raises:
-        InputError: the tables can't be listed.
-        TableError: a table has no column of addresses or of captions.
+        InputError: the tables can't be listed, or no row of them can be read.
+        TableError: no table has a column of addresses and one of captions.
         RunError: the directory holds another run.
     """
-    for part in plan_parts(recipe):
-        require_columns(part.path, recipe.sources[part.source])
+    _require_columns(recipe)
     run = RunDirectory(f"{out.rstrip('/')}/run")
     build_shards(
         recipe,
@@ -90,6 +89,20 @@ def fetch_pairs(
     report = {**_counts(run), "shards": shards}
     folder.write_json(report, "report.json")
     return report
+
+
+def _require_columns(recipe: Recipe) -> None:
+    """Look for one table that has them: a bad one among others costs itself alone."""
+    first: TableError | None = None
+    for part in plan_parts(recipe):
+        try:
+            require_columns(part.path, recipe.sources[part.source])
+        except TableError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
 
 
 def _pairs(run: RunDirectory, recipe: Recipe) -> Iterator[_Pair]:

@@ -16,6 +16,7 @@ from pipelines.run_directory import RunDirectory
 from pipelines.stages import success_path
 from pipelines.tokenizer import sample_lines
 from schemas.document import document_to_json
+from schemas.errors import UsageError
 from schemas.page import DamagedRegion
 from schemas.recipe import Extraction, Recipe
 from schemas.recipe_file import load_recipe
@@ -30,8 +31,10 @@ def extract_file(path: str, url: str | None) -> Iterator[dict[str, Any] | str]:
 
     Raises:
         OSError: the file can't be opened.
+        UsageError: it is no archive.
     """
     limits = Extraction()
+    found = False
     if url is not None:
         with fsspec.open(path, "rb") as stream:
             document = extract(stream.read(), url, limits=limits)
@@ -39,9 +42,9 @@ def extract_file(path: str, url: str | None) -> Iterator[dict[str, Any] | str]:
         return
     for item in read_archive(path, limits.max_record_bytes):
         if isinstance(item, DamagedRegion):
-            where = f"{item.origin.warc_file}@{item.origin.offset}"
-            yield f"{where}: record.damaged: {item.reason}"
+            yield f"{item.origin.label}: record.damaged: {item.reason}"
             continue
+        found = True
         verdict = classify_record(item)
         if isinstance(verdict, Drop):
             yield _told(verdict, item.url)
@@ -55,6 +58,11 @@ def extract_file(path: str, url: str | None) -> Iterator[dict[str, Any] | str]:
                 limits=limits,
             )
             yield _told(document, item.url)
+    if not found:
+        raise UsageError(
+            f"{path}: no record of a WARC or ARC file can be read of it. Give such a file, or an "
+            "HTML file with --url."
+        )
 
 
 def _told(outcome: Any, url: str) -> dict[str, Any] | str:

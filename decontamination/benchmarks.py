@@ -15,7 +15,6 @@ own with the row's id.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,15 +22,15 @@ from fnmatch import fnmatch
 from importlib.resources import files
 from typing import Any
 
-import fsspec
-import pyarrow.parquet as pq
 import yaml
 
 from schemas.address import file_name
 from schemas.errors import UsageError
-from sources.compressed import open_compressed
+from schemas.verdict import Drop
+from sources.corpus import READ_ERRORS, read_rows
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_MAX_ROW_BYTES = 16 << 20
 _SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".jsonl", ".json", ".parquet", ".ndjson")
 
 
@@ -109,7 +108,7 @@ def read_benchmark(path: str, registry: list[Mapped]) -> list[Item]:
     """
     try:
         rows = list(_rows(path))
-    except (OSError, ValueError, EOFError) as error:
+    except READ_ERRORS as error:
         raise BenchmarkError(f"{path}: can't be read as a benchmark: {error}") from error
     stem = file_name(path.rstrip("/"))
     while stem.endswith(_SUFFIXES):
@@ -146,18 +145,14 @@ def _fitting(stem: str, row: Mapping[str, Any], registry: list[Mapped]) -> Mappe
 
 
 def _rows(path: str) -> Iterator[dict[str, Any]]:
-    if path.lower().endswith(".parquet"):
-        with fsspec.open(path, "rb") as stream:
-            yield from pq.read_table(stream).to_pylist()
-        return
-    with open_compressed(path) as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
+    for number, row in enumerate(read_rows(path, _MAX_ROW_BYTES), 1):
+        if isinstance(row, Drop):
+            if row.rule == "record.no_text":
                 continue
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no JSON object")
-            yield row
+            raise ValueError(f"line {number}: {row.rule}: {row.value_text}")
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")
+        yield row
 
 
 def _texts(row: Mapping[str, Any], mapped: Mapped) -> Iterator[str]:

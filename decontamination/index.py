@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -333,7 +335,7 @@ def load_index(data: bytes, label: str) -> BenchmarkIndex:
         with np.load(io.BytesIO(data), allow_pickle=False) as held:
             arrays = dict(held)
         about = json.loads(arrays["about"].tobytes())
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise IndexFileError(f"{label}: is no benchmark index: {error}") from error
     for name, wanted in (("version", _VERSION), ("normalization", NORMALIZATION)):
         if about.get(name) != wanted:

@@ -72,7 +72,15 @@ class ZstdFrame:
         """
         position = 0
         while position < len(data) and not self.eof:
-            piece = self._frame.decompress(data[position : position + self._feed])
+            try:
+                piece = self._frame.decompress(data[position : position + self._feed])
+            except zstandard.ZstdError as error:
+                if "too much memory" not in str(error):
+                    raise
+                raise zstandard.ZstdError(
+                    "a window of more than 2 GiB, which is the most that is read: compress it anew "
+                    "with `zstd --long=31` at most"
+                ) from error
             position += self._feed
             if len(piece) > _PIECE_BYTES:
                 self._feed = _ZSTD_SMALL_FEED_BYTES

@@ -7,7 +7,7 @@ as dictionaries, and a batch that would be large is turned to rows one by one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import pyarrow as pa
@@ -31,18 +31,48 @@ def read_table(path: str, limit: int, columns: set[str] | None = None) -> Iterat
         OSError: the file can't be opened; pa.ArrowException: it is damaged.
     """
     with fsspec.open(path, "rb") as stream:
-        schema = pq.ParquetFile(stream).schema
-        leaves = [schema.column(i) for i in range(len(schema))]
-        stream.seek(0)
-        table = pq.ParquetFile(
-            stream,
-            read_dictionary=[c.path for c in leaves if c.physical_type == "BYTE_ARRAY"],
-            buffer_size=1 << 20,
-        )
+        table = open_table(stream)
         held = table.schema_arrow.names
         chosen = held if columns is None else [name for name in held if name in columns]
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=chosen):
+        for batch in batches_of(table, chosen):
             yield from _rows(batch, limit)
+
+
+def open_table(stream: IO[bytes]) -> pq.ParquetFile:
+    """The table of a file, its texts and binary values as dictionaries.
+
+    Raises:
+        pa.ArrowException: it is no Parquet file.
+    """
+    schema = pq.ParquetFile(stream).schema
+    leaves = [schema.column(i) for i in range(len(schema))]
+    stream.seek(0)
+    return pq.ParquetFile(
+        stream,
+        read_dictionary=[c.path for c in leaves if c.physical_type == "BYTE_ARRAY"],
+        buffer_size=1 << 20,
+    )
+
+
+def batches_of(table: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of `open_table`, a row group at a time.
+
+    Each group has dictionaries of its own, and Arrow can't join those of nested columns.
+    """
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns)
+
+
+def written_out(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Rows of `open_table` in the file's own types, in batches of bounded size."""
+    rows = batch.num_rows
+    if rows > 1 and sum(map(decoded_bytes, batch.columns)) > _BATCH_BYTES:
+        half = rows // 2
+        yield from written_out(batch.slice(0, half), schema)
+        yield from written_out(batch.slice(half), schema)
+        return
+    columns = [c.cast(f.type) for c, f in zip(batch.columns, schema, strict=True)]
+    yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _rows(batch: pa.RecordBatch, limit: int) -> Iterator[Any]:

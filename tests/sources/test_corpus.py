@@ -185,6 +185,24 @@ def test_a_folder_in_the_hugging_face_layout(tmp_path: Path) -> None:
         names(kind="jsonl")
 
 
+@pytest.mark.parametrize("row_group_size", [100, 250, 1_000])
+def test_nested_columns_of_many_row_groups(tmp_path: Path, row_group_size: int) -> None:
+    path = tmp_path / "a.parquet"
+    segments = [[{"type": "text", "text": f"row {n}"}] for n in range(600)]
+    pq.write_table(pa.table({"segments": segments}), path, row_group_size=row_group_size)
+    assert told(read(path, "parquet")) == [f"row {n}" for n in range(600)]
+
+
+def test_datatroves_fields_are_read(tmp_path: Path) -> None:
+    row = {"text": "words", "id": "1", "metadata": {"url": "http://h/d", "date": "2024-01-01"}}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+    for kind in ("jsonl", "parquet"):
+        (document,) = read(tmp_path / f"a.{kind}", kind)
+        assert isinstance(document, Document)
+        assert (document.url, document.date) == ("http://h/d", "2024-01-01")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
