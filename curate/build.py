@@ -121,7 +121,8 @@ def build_shards(
     run.require_place()
     plan = plan_run(recipe)
     rules = recipe.decontamination
-    if rules is not None and not run.exists(success_path(DECONTAMINATION)):
+    has_items = rules is not None and bool(rules.benchmarks)
+    if rules is not None and has_items and not run.exists(success_path(DECONTAMINATION)):
         # Built anew by the workers; here it is seen whether it can be.
         index_of(rules)
     with _only_one(run):

@@ -162,7 +162,8 @@ def _sample(recipe: Recipe, name: str) -> _Sample:
     with tempfile.TemporaryDirectory(prefix="curate-plan-") as folder:
         path, taken = _beginning(chosen, Path(folder))
         run = RunDirectory(f"{folder}/run")
-        task = replace(chosen, path=path)
+        # The beginning of the file is another file.
+        task = replace(chosen, path=path, stamp="")
         plan = RunPlan(recipe=alone, fingerprint="", parts=(task,))
         with PartWriter(run, STAGE, task.name) as part:
             make_documents(plan, part, task)

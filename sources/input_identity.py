@@ -118,7 +118,8 @@ def require_same(rows: Iterable[dict[str, Any]], now: Iterable[InputIdentity], r
             )
         raise InputChangedError(
             f"{identity.path} is not the file that {run} was begun with: {change}. Old and new "
-            f"parts are never mixed: put the file back, or give a new --out.{hint}"
+            "parts are never mixed: put the file back, give a new --out, or delete the "
+            f"directory.{hint}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
@@ -78,20 +79,27 @@ class WorkerPool:
         turn = 0
         while True:
             connection = self._connections[turn]
-            try:
+            with self._alive(turn):
                 message = connection.recv()
-            except (EOFError, ConnectionResetError) as error:
-                self._processes[turn].join(5)
-                code = self._processes[turn].exitcode
-                raise WorkerError(
-                    f"loader worker {turn} was killed (exit code {code}). Is memory short? "
-                    "Fewer workers or smaller micro-batches need less."
-                ) from error
             if isinstance(message, str):
                 raise WorkerError(f"loader worker {turn}: {message}")
             yield self._receive(*message)
-            connection.send(message[0])
+            with self._alive(turn):
+                connection.send(message[0])
             turn = (turn + 1) % len(self._connections)
+
+    @contextmanager
+    def _alive(self, turn: int) -> Iterator[None]:
+        """Talk to a worker; one that is gone is told in words, whatever it was asked."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._processes[turn].join(5)
+            code = self._processes[turn].exitcode
+            raise WorkerError(
+                f"loader worker {turn} was killed (exit code {code}). Is memory short? "
+                "Fewer workers or smaller micro-batches need less."
+            ) from error
 
     def _receive(
         self, name: str, outgrown: str | None, layout: dict[str, Any], plain: dict[str, Any]

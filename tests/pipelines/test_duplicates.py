@@ -43,7 +43,7 @@ def run_of(folder: Path, dedup: Dedup, parts: list[list[Row]], workers: int = 1)
     for number, rows in enumerate(parts):
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / "in" / f"{number}.jsonl").write_text(lines)
-    source = Source(kind="jsonl", format="text", paths=(str(folder / "in"),))
+    source = Source(kind="jsonl", format="text", paths=(str(folder / "in"),), pages=True)
     recipe = Recipe(name="test", sources={"texts": source}, dedup=dedup)
     plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
     run = RunDirectory(str(folder / "run"))
