@@ -87,10 +87,10 @@ def sample_of(path: str, size: int) -> str:
         return ""
     digest = blake2b(digest_size=16)
     places = (0, size // 2 - SAMPLE_BYTES // 2, size - SAMPLE_BYTES)
-    with fsspec.open(path, "rb", block_size=SAMPLE_BYTES) as stream:
-        for start in sorted({max(place, 0) for place in places}):
-            stream.seek(start)
-            digest.update(stream.read(SAMPLE_BYTES))
+    filesystem, name = fsspec.core.url_to_fs(path)
+    for start in sorted({max(place, 0) for place in places}):
+        end = min(start + SAMPLE_BYTES, size)
+        digest.update(filesystem.cat_file(name, start=start, end=end))
     return digest.hexdigest()
 
 

@@ -83,7 +83,10 @@ def require_whole_files(out: Path) -> None:
             pq.read_table(path)
         elif path.suffix == ".arrow" and not path.name.startswith("."):
             with pa.memory_map(str(path)) as source:
-                pa.ipc.open_file(source).read_all()
+                # What tasks send is a stream; shards and indexes are files.
+                is_file = source.read(6) == b"ARROW1"
+                source.seek(0)
+                (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
 
 
 def processes(word: bytes) -> Iterator[tuple[int, str]]:
