@@ -15,6 +15,7 @@ from typing import IO
 
 import fsspec
 import zstandard
+from fsspec.spec import AbstractBufferedFile
 
 _READ_BYTES = 1 << 18
 _PIECE_BYTES = 1 << 20
@@ -138,7 +139,9 @@ def open_compressed(path: str) -> Iterator[IO[bytes]]:
             yield io.BufferedReader(_Frames(stream), _READ_BYTES)
     else:
         with fsspec.open(path, "rb", compression="infer") as stream:
-            yield stream
+            # A remote file of fsspec's reads no line of bounded length.
+            is_remote = isinstance(stream, AbstractBufferedFile)
+            yield io.BufferedReader(stream, _READ_BYTES) if is_remote else stream
 
 
 @dataclass(frozen=True, slots=True)

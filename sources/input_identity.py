@@ -7,6 +7,7 @@ listing tells nothing, by their names alone.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,7 +115,8 @@ def require_same(rows: Iterable[dict[str, Any]], now: Iterable[InputIdentity], r
         if identity.sample == known.sample and known.stamp.startswith("mtime "):
             hint = (
                 " If it is the same file, set its time back: "
-                f"touch -d @{known.stamp.removeprefix('mtime ')} {identity.path}"
+                f"touch -d @{known.stamp.removeprefix('mtime ')} "
+                f"{shlex.quote(identity.path.removeprefix('file://'))}"
             )
         raise InputChangedError(
             f"{identity.path} is not the file that {run} was begun with: {change}. Old and new "

@@ -70,8 +70,9 @@ def test_a_file_edited_in_place_is_refused(
     assert told in shown
     assert "new --out" in shown
     if place is None:
-        hint = shown.split("touch -d ")[1].split()[0]
-        subprocess.run(["touch", "-d", hint, path], check=True)
+        subprocess.run(
+            f"touch -d {shown.split('touch -d ')[1].splitlines()[0]}", shell=True, check=True
+        )
         curate(*build)
 
 

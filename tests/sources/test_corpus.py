@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from warcio.warcwriter import WARCWriter
 
+from curate.demo.server import Resource, serve
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.recipe_file import RecipeError, parse_recipe
 from schemas.source import Source
@@ -217,3 +218,20 @@ def test_datatroves_fields_are_read(tmp_path: Path) -> None:
 def test_what_a_kind_can_not_do(source: dict[str, str], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         parse_recipe({"name": "r", "sources": {"s": source}}, "r")
+
+
+@pytest.mark.parametrize("compression", ["", ".gz", ".zst"])
+def test_rows_are_read_from_a_server(compression: str) -> None:
+    """A remote file is another stream than a local one; one of its lines is too long."""
+    lines = LINES + json.dumps({"text": "x" * 3_000}).encode() + b"\n" + LINES
+    packed = {
+        "": lines,
+        ".gz": gzip.compress(lines),
+        ".zst": zstandard.ZstdCompressor().compress(lines),
+    }
+    name = f"/rows.jsonl{compression}"
+    with serve({name: Resource(packed[compression], "application/octet-stream")}) as address:
+        source = Source(kind="jsonl", format="text", max_row_bytes=1_000)
+        found = list(read_corpus(f"http://{address}{name}", source, "rows.jsonl", "corpus"))
+    texts = [row["text"] for row in ROWS]
+    assert told(found) == [*texts, "record.too_large", *texts]
