@@ -30,6 +30,7 @@ _NOT_NESTING = frozenset(
     b"option tbody thead tfoot".split()
 )
 _TAGS_TO_MEASURE = 20_000
+"""Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
 # The parser compares each attribute of a tag with those before it, and goes through a list of
 # options for each of them. In a `datalist`, which is no more shown than a closed list, it does not.
 _BYTES_TO_MEASURE = 256 << 10
@@ -41,7 +42,6 @@ _QUOTED = re.compile(rb"""(?:"[^"]*+"|'[^']*+')""")
 _ATTRIBUTE = re.compile(rb"[\s/]+")
 _OPTIONS_TO_RENAME = 2_000
 _SELECT = re.compile(rb"(</?)select(?![a-z0-9-])", re.IGNORECASE)
-"""Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
 _NOWHERE = Origin(warc_file="", offset=0)
 
 

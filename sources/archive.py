@@ -16,15 +16,14 @@ from typing import IO, Any
 
 import fsspec
 import zstandard
-from fastwarc.warc import ArchiveIterator, WarcRecord
+from fastwarc.warc import ArchiveIterator
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 
 from schemas.address import file_name
-from schemas.content_coding import CodingError, TooLargeError, decoded
-from schemas.http_headers import add_header
 from schemas.page import DamagedRegion, Origin, Record
 from sources.compressed import GzipMember
+from sources.http_payload import charset_of, describe, media_type_of, parse_http, read_fully
 from sources.members import (
     GZIP_START,
     Codec,
@@ -43,7 +42,6 @@ _ARC_START = re.compile(
 )
 _SCAN_BYTES = 1 << 20
 _SCAN_OVERLAP = 4096
-_READ_BYTES = 256 << 10
 _MAX_HEADER_BYTES = 64 << 10
 _READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, ArchiveLoadFailed)
 
@@ -156,7 +154,7 @@ def _read_records(
             begin = position if pending is None else max(unread or 0, last + 1)
             resume = last + 1 if error is not None else max(begin, last + 1)
             following = _find(watched, start, resume, size)
-            reason = "no whole record here" if error is None else _describe(error)
+            reason = "no whole record here" if error is None else describe(error)
             damage = damage or (begin, reason)
         if pending is not None:
             yield from _content(pending, following, name, max_record_bytes)
@@ -344,7 +342,7 @@ def _arc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
         url = record.rec_headers.get_header("WARC-Target-URI") or ""
         kind = "response" if record.rec_type == "response" and url else "warcinfo"
         media_type = record.rec_headers.get_header("Content-Type") or ""
-        data = _read_fully(record.raw_stream, declared) if 0 <= declared <= limit else None
+        data = read_fully(record.raw_stream, declared) if 0 <= declared <= limit else None
         yield _Block(
             offset=iterator.get_record_offset(),
             kind=kind,
@@ -354,18 +352,6 @@ def _arc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
             declared=declared,
             data=data,
         )
-
-
-def _read_fully(stream: Any, length: int) -> bytes:
-    """Read `length` bytes or to the end, a bounded buffer at a time.
-
-    FastWARC sets aside as much memory as a read asks for, and warcio's streams return less.
-    """
-    chunks = []
-    while length > 0 and (chunk := stream.read(min(length, _READ_BYTES))):
-        chunks.append(chunk)
-        length -= len(chunk)
-    return b"".join(chunks)
 
 
 def _content(block: _Block, end: int, name: str, limit: int) -> Iterator[Record]:
@@ -378,8 +364,8 @@ def _content(block: _Block, end: int, name: str, limit: int) -> Iterator[Record]
         url=block.url,
         date=block.date,
         status=None,
-        content_type=_media_type(block.media_type),
-        charset=_charset(block.media_type),
+        content_type=media_type_of(block.media_type),
+        charset=charset_of(block.media_type),
     )
     if block.declared < 0:
         yield replace(record, fault="record.bad_length", fault_value=str(block.declared))
@@ -398,95 +384,9 @@ def _content(block: _Block, end: int, name: str, limit: int) -> Iterator[Record]
             fault_limit=str(block.declared),
         )
     elif block.data.startswith(b"HTTP/"):
-        yield _parse_http(record, block.data, limit)
+        yield parse_http(record, block.data, limit)
     else:
         yield replace(record, payload=block.data)
-
-
-def _parse_http(record: Record, data: bytes, limit: int) -> Record:
-    """Parse HTTP headers and decode the body; one that belies its headers is taken as it is."""
-    reason = ""
-    for decode in ("all", "transfer", "content", "none"):
-        parser = WarcRecord()
-        parser.is_http = True
-        parser.set_bytes_content(data)
-        try:
-            parser.parse_http(auto_decode=decode, quirks_mode=True)
-            payload = _read_fully(parser.reader, limit + 1)
-        except (OSError, ValueError) as error:
-            reason = reason or _describe(error)
-            continue
-        if decode != "all" and not _looks_like_text(payload):
-            break
-        parsed = _with_headers(record, parser)
-        if len(payload) > limit:
-            return _too_large(parsed, limit)
-        return replace(parsed, payload=payload)
-    return _decode_ourselves(record, data, limit) or replace(
-        record, fault="record.undecodable", fault_value=reason
-    )
-
-
-def _decode_ourselves(record: Record, data: bytes, limit: int) -> Record | None:
-    """What the library does not decode and browsers do: `x-gzip`, bare deflate, codings of codings.
-
-    None where that fails, too.
-    """
-    parser = WarcRecord()
-    parser.is_http = True
-    parser.set_bytes_content(data)
-    try:
-        parser.parse_http(auto_decode="none", quirks_mode=True)
-        body = _read_fully(parser.reader, limit + 1)
-    except (OSError, ValueError):
-        return None
-    parsed = _with_headers(record, parser)
-    codings = [parsed.headers.get(f"{kind}-encoding", "") for kind in ("content", "transfer")]
-    try:
-        return replace(parsed, payload=decoded(body, ",".join(codings), limit))
-    except CodingError:
-        return None
-    except TooLargeError:
-        return _too_large(parsed, limit)
-
-
-def _with_headers(record: Record, parser: WarcRecord) -> Record:
-    headers: dict[str, str] = {}
-    for key, value in parser.http_headers.items():
-        add_header(headers, key, value)
-    media_type = headers.get("content-type", "")
-    return replace(
-        record,
-        status=_status(parser.http_headers.status_code),
-        headers=headers,
-        content_type=_media_type(media_type),
-        charset=_charset(media_type),
-    )
-
-
-def _too_large(record: Record, limit: int) -> Record:
-    return replace(
-        record, fault="record.too_large", fault_value=f">{limit}", fault_limit=str(limit)
-    )
-
-
-def _looks_like_text(payload: bytes) -> bool:
-    sample = payload[:1024]
-    return b"\0" not in sample and not sample.startswith(b"\x1f\x8b")
-
-
-def _status(code: object) -> int | None:
-    text = str(code)
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _media_type(header: str) -> str:
-    return header.split(";", 1)[0].split(",", 1)[0].strip().lower()
-
-
-def _charset(header: str) -> str | None:
-    found = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", header, re.IGNORECASE)
-    return found.group(1).lower() if found else None
 
 
 def _plain_prefix(head: bytes) -> bytes:
@@ -517,7 +417,3 @@ def _find(stream: IO[bytes], pattern: re.Pattern[bytes], position: int, size: in
 def _damaged(name: str, begin: int, end: int, reason: str) -> DamagedRegion:
     origin = Origin(warc_file=name, offset=begin, length=end - begin)
     return DamagedRegion(origin=origin, reason=reason)
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]

@@ -1,6 +1,7 @@
 """No rule on text and no step of extraction takes more than about n log n, whatever the text.
 
-Each is timed on an input of n, 2n and 4n units: a quadratic one takes sixteen times as long on 4n.
+Each is timed on an input of n and of 4n units: a quadratic one takes sixteen times as long. What is
+fast on the largest input is not told apart.
 """
 
 from __future__ import annotations
