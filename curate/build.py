@@ -237,14 +237,14 @@ def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
 
 
 def _refuse_changed_inputs(run: RunDirectory, plan: RunPlan) -> None:
-    """Know the inputs again; a run that begins notes them first.
+    """Know the inputs again; a run notes them before it begins, which `run.json` tells.
 
     Raises:
         InputChangedError: one is not what it was.
     """
     files = [(p.source, p.file_name, p.path, p.size, p.stamp) for p in plan.parts]
     identities = identify(files)
-    if run.exists(_INPUTS_PATH):
+    if run.exists("run.json") and run.exists(_INPUTS_PATH):
         require_same(run.read_json(_INPUTS_PATH), identities, run.root)
     else:
         run.write_json(to_rows(identities), _INPUTS_PATH)

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-import fsspec
 import zstandard
-from fsspec.spec import AbstractBufferedFile
+from fsspec.compression import compr
+from fsspec.utils import infer_compression
+
+from sources.watched import open_watched
 
 _READ_BYTES = 1 << 18
 _PIECE_BYTES = 1 << 20
@@ -131,17 +133,20 @@ def open_compressed(path: str) -> Iterator[IO[bytes]]:
     """The decompressed bytes of a file; its name tells how it is compressed.
 
     Raises:
-        OSError: the file can't be opened; while reading, it is damaged (as do EOFError, zlib.error,
-            lzma.LZMAError and zstandard.ZstdError).
+        InputFailedError: the file can't be opened, or the way to it fails.
+        OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError: while reading, its
+            content is damaged.
     """
-    if path.lower().endswith(".zst"):
-        with fsspec.open(path, "rb", compression=None) as stream:
+    with open_watched(path) as stream:
+        if path.lower().endswith(".zst"):
             yield io.BufferedReader(_Frames(stream), _READ_BYTES)
-    else:
-        with fsspec.open(path, "rb", compression="infer") as stream:
-            # A remote file of fsspec's reads no line of bounded length.
-            is_remote = isinstance(stream, AbstractBufferedFile)
-            yield io.BufferedReader(stream, _READ_BYTES) if is_remote else stream
+            return
+        compression = infer_compression(path)
+        if compression is None:
+            yield stream
+            return
+        with compr[compression](stream, mode="rb") as decompressed:
+            yield decompressed
 
 
 @dataclass(frozen=True, slots=True)

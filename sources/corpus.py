@@ -68,7 +68,7 @@ def read_corpus(
     come as rejected by `record.not_selected`.
 
     Raises:
-        OSError: the file can't be opened.
+        InputFailedError: the file can't be opened, or the way to it fails.
     """
     if source.kind == "wet":
         yield from _read_wet(path, source, name, source_name)

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-import fsspec
-
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.identity import document_id
 from schemas.page import Origin
@@ -22,6 +20,7 @@ from schemas.source import Source
 from schemas.verdict import Drop
 from sources.corpus import READ_ERRORS, RejectedRow, too_large
 from sources.parquet_rows import read_table
+from sources.watched import open_watched
 
 KIND = "img2dataset"
 EXTENSIONS = (".tar", ".parquet")
@@ -46,10 +45,10 @@ def read_img2dataset(
     `origin.offset` counts samples.
 
     Raises:
-        OSError: the file can't be opened.
+        InputFailedError: the file can't be opened, or the way to it fails.
     """
     limit = source.max_row_bytes
-    with fsspec.open(path, "rb") as stream:
+    with open_watched(path) as stream:
         read: Iterator[_Sample | Drop] = (
             _read_rows(path, limit)
             if path.lower().endswith(".parquet")

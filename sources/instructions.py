@@ -48,7 +48,7 @@ def read_instructions(
     `origin.offset` counts rows.
 
     Raises:
-        OSError: the file can't be opened.
+        InputFailedError: the file can't be opened, or the way to it fails.
     """
     limit = source.max_row_bytes
     rows = _read_tsv(path, limit) if ".tsv" in name.lower() else read_rows(path, limit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -26,6 +27,7 @@ from sources.corpus import READ_ERRORS, RejectedRow, numbered_rows, too_large
 from sources.parquet_rows import read_table
 
 _MAX_FIELD_CHARACTERS = 1 << 20
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 SIMILARITY, NSFW, WATERMARK, AESTHETIC = (
     "pair.similarity",
@@ -86,7 +88,7 @@ def read_pair_table(
     `origin.offset` counts rows.
 
     Raises:
-        OSError: the file can't be opened.
+        InputFailedError: the file can't be opened, or the way to it fails.
     """
     columns = _columns_of(source)
     rows: Iterator[Any] = (
@@ -243,6 +245,7 @@ class _Lines:
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         self._lines = bounded_lines(stream, limit)
+        self._waiting: list[str] = []
         self._encoding = "utf-8-sig"
         self.too_long: TooLong | None = None
 
@@ -250,9 +253,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
+        if self._waiting:
+            return self._waiting.pop()
         line = next(self._lines)
         if isinstance(line, TooLong):
             self.too_long = line
             return ""
         encoding, self._encoding = self._encoding, "utf-8"
-        return line.decode(encoding, "replace")
+        text = line.decode(encoding, "replace")
+        if "\r" in text[:-2]:
+            # Lines may end as on old machines, too.
+            self._waiting = _LINE.findall(text)[::-1]
+            return self._waiting.pop()
+        return text

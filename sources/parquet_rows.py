@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.verdict import Drop
+from sources.watched import open_watched
 
 _BATCH_ROWS = 256
 _BATCH_BYTES = 64 << 20
@@ -28,9 +28,10 @@ def read_table(path: str, limit: int, columns: set[str] | None = None) -> Iterat
         columns: names of columns to read, of those that the file has; None reads all.
 
     Raises:
-        OSError: the file can't be opened; pa.ArrowException: it is damaged.
+        InputFailedError: the file can't be opened, or the way to it fails.
+        pa.ArrowException: it is damaged.
     """
-    with fsspec.open(path, "rb") as stream:
+    with open_watched(path) as stream:
         table = open_table(stream)
         held = table.schema_arrow.names
         chosen = held if columns is None else [name for name in held if name in columns]

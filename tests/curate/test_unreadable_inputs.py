@@ -78,3 +78,12 @@ def test_a_table_without_rows(curate: Curate, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
     told = curate("dedup", "--input", path, "--out", tmp_path / "d", code=2).output
     assert "an empty file" in told
+
+
+def test_a_file_that_was_mended_is_no_changed_input(curate: Curate, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"")
+    curate("dedup", "--input", path, "--out", tmp_path / "d", code=2)
+    path.write_bytes(GOOD + b"\n")
+    curate("dedup", "--input", path, "--out", tmp_path / "d")
+    assert (tmp_path / "d" / "documents.jsonl").read_bytes() == GOOD + b"\n"

@@ -131,3 +131,14 @@ def test_damage_is_told(tmp_path: Path) -> None:
 def test_sources_that_make_no_sense(source: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Source.model_validate(source)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_of_tables_end_in_every_way(tmp_path: Path, end: str) -> None:
+    lines = ["url,caption", "http://h/1.png,one", 'http://h/2.png,"two, and more"', ""]
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join(lines).encode())
+    source = Source(kind="pairs", format="pairs")
+    found = list(read_pair_table(str(path), source, path.name, "pairs"))
+    assert [item.text for item in found if isinstance(item, Document)] == ["one", "two, and more"]
+    assert len(found) == 2
