@@ -16,10 +16,18 @@ from typing import Any
 
 import fsspec
 
+from curate.console import tracked
 from extraction.fallback import require_fallback
 from filters.models import require_packages
 from pipelines.benchmark_images import benchmark_image_files
 from pipelines.claims import unfilled_steps
+from pipelines.damaged_shards import (
+    Marker,
+    find_damaged,
+    finished_shards,
+    reopen_shards,
+    require_same_again,
+)
 from pipelines.decontamination import STAGE as DECONTAMINATION
 from pipelines.decontamination import benchmark_files, index_of, registry_of
 from pipelines.documents import STAGE as DOCUMENTS
@@ -35,6 +43,7 @@ from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
 from schemas.errors import CurateError
 from schemas.ledger import Tally
+from schemas.packed import SCHEMA_VERSION
 from schemas.recipe import Recipe
 from schemas.recipe_file import filter_files, recipe_to_yaml
 from schemas.secrets import masked
@@ -113,6 +122,7 @@ def build_shards(
         InputChangedError: an input is not what it was when the run began.
         UnreadableSourceError: nothing of a source can be read.
         EngineError: a worker process died.
+        CorruptShardError: a damaged shard can't be made anew as it was.
     """
     if recipe.extraction.fallback:
         require_fallback()
@@ -136,6 +146,7 @@ def build_shards(
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         if retry_images:
             reopen_images(run, plan)
+        damaged = _reopen_damaged_shards(run, workers)
         records: list[dict[str, Any]] = []
         if not run.exists("run.json"):
             for name, source in recipe.sources.items():
@@ -151,11 +162,27 @@ def build_shards(
                 if stage.name == DOCUMENTS:
                     _tell_unread_files(run, plan)
                 if stage.name == SHARDS:
+                    require_same_again(run, damaged)
                     write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
                 _write_run_json(run, plan, input_fingerprint, runner, workers, records)
                 if stage.name == until:
                     break
         return records
+
+
+def _reopen_damaged_shards(run: RunDirectory, threads: int) -> dict[str, Marker]:
+    """Finished shards that are not what they were, with what is known of them; told, and undone."""
+    finished = finished_shards(run)
+    found = tracked(find_damaged(run, finished, threads), len(finished), "checking shards")
+    damaged = {name: finished[name] for name in found if name is not None}
+    if damaged:
+        more = f" and {len(damaged) - 5:,} more" if len(damaged) > 5 else ""
+        _log.warning(
+            "%d of %d finished shards are damaged or missing, and are made anew: %s%s",
+            len(damaged), len(finished), ", ".join(list(damaged)[:5]), more,
+        )  # fmt: skip
+        reopen_shards(run, list(damaged))
+    return damaged
 
 
 def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:
@@ -254,6 +281,13 @@ def _refuse_other_run(run: RunDirectory, recipe: str, inputs: str) -> None:
     if not run.exists("run.json"):
         return
     held = run.read_json("run.json")
+    schema = held.get("shard_schema", "before 3")
+    if schema != SCHEMA_VERSION:
+        raise RunError(
+            f"{run.root} holds a run of another version of curate (its shards have schema "
+            f"{schema}, now {SCHEMA_VERSION}). Runs are never mixed: give a new --out, or delete "
+            "the directory."
+        )
     for what, now in (("recipe_fingerprint", recipe), ("input_fingerprint", inputs)):
         if held[what] != now:
             name = what.split("_")[0]
@@ -277,6 +311,7 @@ def _write_run_json(
             "recipe": plan.recipe.name,
             "recipe_fingerprint": plan.fingerprint,
             "input_fingerprint": inputs,
+            "shard_schema": SCHEMA_VERSION,
             "runner": runner,
             "workers": workers,
             "python": platform.python_version(),

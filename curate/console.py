@@ -7,14 +7,16 @@ rest: warnings, log lines, tracebacks, and what a library prints.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO, TypeVar
 
 import click
 from rich.console import Console, ConsoleOptions, RenderableType  # noqa: TID251
 from rich.segment import Segment
 
 from schemas.shown import ShownStream, json_text, visible
+
+T = TypeVar("T")
 
 
 def guard_streams() -> None:
@@ -39,6 +41,18 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
 def say_json(data: Any, *, indent: int | None = None, ascii_only: bool = True) -> None:
     """Print data as JSON."""
     click.echo(json_text(data, indent=indent, ascii_only=ascii_only))  # noqa: TID251
+
+
+def tracked(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    """The items, with a progress bar on standard error while they are taken, on a terminal."""
+    with click.progressbar(
+        items,
+        length=total,
+        label=label,
+        file=drawn_on(sys.stderr),
+        hidden=not sys.stderr.isatty(),
+    ) as shown:
+        yield from shown
 
 
 class Screen(Console):

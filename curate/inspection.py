@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from pipelines.damaged_shards import Marker, finished_shards
 from pipelines.image_tars import ImageTars
 from pipelines.run_directory import RunDirectory
-from pipelines.tokenizer import MODEL_PATH
+from pipelines.tokenizer import run_vocabulary
 from schemas.errors import UsageError
+from tokenization.shard_batches import corrupt
 from tokenization.shards import Shard
 from tokenization.vocabulary import Vocabulary
 
@@ -48,22 +50,28 @@ class View:
 
 
 @contextmanager
-def open_shard(run: RunDirectory, path: str) -> Iterator[Shard]:
-    """A shard of the run: memory-mapped on this machine, streamed from an object store."""
+def open_shard(run: RunDirectory, shard: Marker) -> Iterator[Shard]:
+    """One of `finished_shards`: memory-mapped on this machine, streamed from an object store.
+
+    Raises:
+        CorruptShardError: it is not as it was written, or becomes so while it is read.
+    """
+    path, seal = shard["path"], shard["seal"]
+    name = f"{run.root}/{path}"
     if run.is_local:
-        yield Shard(run.path(path))
+        yield Shard(run.path(path), name, seal)
         return
-    with run.open(path) as stream:
-        yield Shard(pa.PythonFile(stream))
+    try:
+        stream = run.open(path)
+    except FileNotFoundError:
+        raise corrupt(name, "is missing") from None
+    with stream:
+        yield Shard(pa.PythonFile(stream), name, seal)
 
 
 def count_rows(run: RunDirectory) -> int:
     """Rows in all shards of the run."""
-    return sum(
-        run.read_json(p)["rows"]
-        for p in run.list("stages/shards", suffix=".json")
-        if not p.endswith("_SUCCESS.json")
-    )
+    return sum(shard["rows"] for shard in finished_shards(run).values())
 
 
 def view_row(run: RunDirectory, number: int) -> View:
@@ -71,15 +79,15 @@ def view_row(run: RunDirectory, number: int) -> View:
 
     Raises:
         NoSuchItemError: there is no such row.
+        CorruptShardError: its shard is not as it was written.
     """
     before = 0
-    for path in run.list("shards", suffix=".arrow"):
-        with open_shard(run, path) as shard:
-            if number < before + shard.rows:
-                with run.open(MODEL_PATH) as model:
-                    vocabulary = Vocabulary(model.read())
-                return _row_view(shard, number - before, path, vocabulary)
-            before += shard.rows
+    for finished in finished_shards(run).values():
+        if number < before + finished["rows"]:
+            vocabulary = run_vocabulary(run)
+            with open_shard(run, finished) as shard:
+                return _row_view(shard, number - before, finished["path"], vocabulary)
+        before += finished["rows"]
     raise NoSuchItemError(
         f"row must be 0 to {before - 1} (got {number})" if before else "no shards"
     )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.inspection import open_shard
+from pipelines.damaged_shards import finished_shards
 from pipelines.run_directory import RunDirectory
 from pipelines.stages import STAGE_NAMES
 from schemas.identity import image_key
@@ -99,8 +100,9 @@ def _image_fate(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 
 def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
     key = image_key(url)
-    for path in run.list("shards", suffix=".arrow"):
-        with open_shard(run, path) as shard:
+    for finished in finished_shards(run).values():
+        path = finished["path"]
+        with open_shard(run, finished) as shard:
             for number, row in enumerate(shard.lineage()):
                 spans = [
                     f"tokens {d['start']} to {d['end']}"

@@ -16,7 +16,14 @@ _LEVELS = {
 }
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the errors of an engine's job: the last of them is what its runner raises."""
+    return record.module != "portable_runner" or record.levelno < logging.ERROR
+
+
 def quieten_beam() -> None:
     """Set the levels, in the command and in its workers alike."""
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)
+    # The portable runner writes what a job says to the root logger, from a thread of its own.
+    logging.getLogger().addFilter(_is_news)

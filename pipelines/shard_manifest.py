@@ -7,9 +7,8 @@ from pipelines.part import read_markers
 from pipelines.plan import RunPlan
 from pipelines.run_directory import RunDirectory
 from pipelines.shards import STAGE
-from pipelines.tokenizer import MODEL_PATH
+from pipelines.tokenizer import run_vocabulary
 from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
-from tokenization.vocabulary import Vocabulary
 
 
 def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
@@ -19,9 +18,7 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
         shards: names of the parts of stage `shards`.
     """
     recipe = plan.recipe
-    with run.open(MODEL_PATH) as stream:
-        model = stream.read()
-    vocabulary = Vocabulary(model)
+    vocabulary = run_vocabulary(run)
     markers = list(read_markers(run, STAGE, sorted(shards)).values())
     files = tuple(
         ShardFile(
@@ -51,5 +48,5 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
         unfilled_steps=unfilled_steps(recipe),
         shards=files,
     )
-    run.write_bytes(model, TOKENIZER_PATH)
+    run.write_bytes(vocabulary.model, TOKENIZER_PATH)
     run.write_bytes(manifest.model_dump_json(indent=1).encode() + b"\n", MANIFEST_PATH)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,9 +16,8 @@ import pyarrow.parquet as pq
 from pipelines.image_tars import ImageTars
 from pipelines.part import PartWriter
 from pipelines.plan import InputPart, RunPlan
-from pipelines.run_directory import RunDirectory
 from pipelines.selection import single_image_rule
-from pipelines.tokenizer import MODEL_PATH
+from pipelines.tokenizer import run_vocabulary
 from schemas.document import Document, document_from_row
 from schemas.ledger import TOKEN
 from schemas.packed import packed_schema
@@ -29,7 +27,6 @@ from tokenization.fitting import Fitted, Piece, fit_images, fit_lines
 from tokenization.formats import Formatter, TokenizedDocument
 from tokenization.packing import pack
 from tokenization.shards import ShardWriter
-from tokenization.vocabulary import Vocabulary
 
 STAGE = "shards"
 
@@ -85,7 +82,7 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
     """Tokenize, pack and write one shard."""
     settings = plan.recipe.tokenization
     source = plan.recipe.sources[task.source]
-    vocabulary = _vocabulary(part.run)
+    vocabulary = run_vocabulary(part.run)
     formatter = Formatter(
         vocabulary=vocabulary,
         format=source.format,
@@ -97,7 +94,6 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
         {
             "block": str(settings.block),
             "tokenizer_sha256": vocabulary.sha256,
-            "vocabulary": str(vocabulary.size),
             "recipe_fingerprint": plan.fingerprint,
             "source": task.source,
             "format": source.format,
@@ -126,6 +122,7 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
         images=images.count,
         bytes=path.stat().st_size,
         sha256=_sha256(path),
+        seal=writer.seal,
     )
 
 
@@ -197,18 +194,6 @@ class _Pieces:
             return None
         left = sum(len(piece.images) for piece in fitted.pieces)
         return single_image_rule(document.id, left, self.recipe)
-
-
-@lru_cache(maxsize=2)
-def _vocabulary_of(root: str, sha256: str) -> Vocabulary:
-    """The run's model, loaded once per process; the hash keeps another model's from serving."""
-    with RunDirectory(root).open(MODEL_PATH) as stream:
-        return Vocabulary(stream.read())
-
-
-def _vocabulary(run: RunDirectory) -> Vocabulary:
-    marker = run.read_json("stages/tokenizer/model.json")
-    return _vocabulary_of(run.root, marker["sha256"])
 
 
 def _sha256(path: Path) -> str:

@@ -28,6 +28,8 @@ class ShardFile(_Part):
     images: int
     bytes: int
     sha256: str
+    seal: str
+    """Checksum of what the shard holds, as its last record batch tells it."""
 
 
 class ShardSource(_Part):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 UINT16_VOCABULARY = 65_536
 
 
@@ -93,5 +93,9 @@ def packed_schema(vocabulary: int, metadata: dict[str, str]) -> pa.Schema:
             ("images", pa.list_(image)),
             ("documents", pa.list_(document)),
         ],
-        metadata={"schema_version": SCHEMA_VERSION, **metadata},
+        metadata={
+            "schema_version": SCHEMA_VERSION,
+            "vocabulary": str(vocabulary),
+            **metadata,
+        },
     )

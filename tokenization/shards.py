@@ -9,9 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.packed import PackedImage, PackedRow
-
-ROWS_PER_BATCH = 64
-"""Rows of a record batch: small enough to read one row alone, large enough for sequential reads."""
+from tokenization.shard_batches import ROWS_PER_BATCH, BatchWriter, ShardBatches
 
 ReadImage = Callable[[PackedImage], bytes]
 
@@ -20,7 +18,7 @@ class ShardWriter:
     """Writes packed rows; the bytes depend on the rows and the schema alone."""
 
     def __init__(self, path: Path, schema: pa.Schema, read_image: ReadImage) -> None:
-        self._writer = pa.ipc.new_file(str(path), schema)
+        self._writer = BatchWriter(str(path), schema)
         self._schema = schema
         self._read_image = read_image
         self._rows: list[dict[str, Any]] = []
@@ -28,6 +26,8 @@ class ShardWriter:
         self.tokens = 0
 
     def write(self, row: PackedRow) -> None:
+        if len(self._rows) == ROWS_PER_BATCH:
+            self._flush(last=False)
         self._rows.append(
             {
                 "input_ids": row.input_ids,
@@ -63,38 +63,48 @@ class ShardWriter:
         )
         self.rows += 1
         self.tokens += len(row.input_ids)
-        if len(self._rows) >= ROWS_PER_BATCH:
-            self._flush()
 
     def close(self) -> None:
-        self._flush()
+        self._flush(last=True)
         self._writer.close()
 
-    def _flush(self) -> None:
-        if self._rows:
-            batch = pa.RecordBatch.from_pylist(self._rows, self._schema)
-            self._writer.write_batch(batch)
-            self._rows.clear()
+    @property
+    def seal(self) -> str:
+        """The checksum of all that the closed shard holds, as its last batch tells it."""
+        return self._writer.seal
+
+    def _flush(self, *, last: bool) -> None:
+        self._writer.write(pa.RecordBatch.from_pylist(self._rows, self._schema), last=last)
+        self._rows.clear()
 
 
 class Shard:
-    """A shard opened for reading: rows by number, memory-mapped where the file is local."""
+    """A shard opened for reading: rows by number, memory-mapped where the file is local.
 
-    def __init__(self, source: str | pa.NativeFile) -> None:
-        stream = pa.memory_map(source, "r") if isinstance(source, str) else source
-        self._reader = pa.ipc.open_file(stream)
-        self.schema = self._reader.schema
-        self.metadata = {k.decode(): v.decode() for k, v in (self.schema.metadata or {}).items()}
-        counts = [
-            self._reader.get_batch(i).num_rows for i in range(self._reader.num_record_batches)
-        ]
-        self._starts = [sum(counts[:i]) for i in range(len(counts))]
-        self.rows = sum(counts)
+    Args:
+        source: a path on this machine, or an open file.
+        name: for messages; the path unless it is given.
+        seal: as the manifest has it, where the shard is opened through one.
+
+    Raises:
+        CorruptShardError: the file is no shard, is cut, or is another than the manifest's. So do
+            the methods where what they read is not what was written.
+    """
+
+    def __init__(
+        self, source: str | pa.NativeFile, name: str | None = None, seal: str | None = None
+    ) -> None:
+        self._batches = ShardBatches(source, name, seal)
+        self.schema = self._batches.schema
+        self.metadata = self._batches.metadata
+        self.rows = self._batches.rows
+        self._read: tuple[int, pa.RecordBatch] | None = None
+        """The batch that was read last, and its number."""
 
     def lineage(self) -> Iterator[dict[str, Any]]:
-        """Each row's `documents`, `image_slots` and image `keys`, without touching image bytes."""
-        for index in range(self._reader.num_record_batches):
-            batch = self._reader.get_batch(index)
+        """Each row's `documents`, `image_slots` and image `keys`."""
+        for index in range(len(self._batches)):
+            batch = self._batch(index)
             images = batch["images"]
             keys = pa.ListArray.from_arrays(images.offsets, images.values.field("key"))
             yield from (
@@ -115,7 +125,11 @@ class Shard:
         """
         if not 0 <= number < self.rows:
             raise IndexError(f"row must be 0 to {self.rows - 1} (got {number})")
-        batch = max(i for i, start in enumerate(self._starts) if start <= number)
-        found = self._reader.get_batch(batch).slice(number - self._starts[batch], 1)
-        plain: dict[str, Any] = found.to_pylist()[0]
+        index, inside = divmod(number, ROWS_PER_BATCH)
+        plain: dict[str, Any] = self._batch(index).slice(inside, 1).to_pylist()[0]
         return plain
+
+    def _batch(self, index: int) -> pa.RecordBatch:
+        if self._read is None or self._read[0] != index:
+            self._read = index, self._batches.read(index)
+        return self._read[1]

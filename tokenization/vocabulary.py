@@ -52,6 +52,7 @@ class Vocabulary:
                 f"the SentencePiece model must begin with <unk> <s> </s> (got {' '.join(first)}). "
                 "Train with unk_id=0, bos_id=1, eos_id=2 and no pad_id."
             )
+        self.model = model
         self.sha256 = hashlib.sha256(model).hexdigest()
         self.pieces = self._processor.get_piece_size()
         self.special = {t: self.pieces + 1 + i for i, t in enumerate(SPECIAL_TOKENS)}

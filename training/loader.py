@@ -74,7 +74,8 @@ class ShardReader:
         return self._files[source][shard]
 
     def _open_shard(self, source: str, shard: int) -> ShardRows:
-        return ShardRows(self.shards.local_path(self.file(source, shard)))
+        file = self.file(source, shard)
+        return ShardRows(self.shards.local_path(file), file.seal)
 
     def row(self, place: Place) -> Row:
         return self._open(place.source, place.shard).row(place.row)

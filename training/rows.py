@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tokenization.shard_batches import ROWS_PER_BATCH, ShardBatches
+
 Column = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Offsets and values of a list column."""
 
@@ -31,19 +33,27 @@ class Row:
 
 
 class ShardRows:
-    """Random access to the rows of a local shard, memory-mapped."""
+    """Random access to the rows of a local shard, memory-mapped.
 
-    def __init__(self, path: str) -> None:
-        self._reader = pa.ipc.open_file(pa.memory_map(path, "r"))
-        self._batches: list[_Batch | None] = [None] * self._reader.num_record_batches
-        self._batch_rows = self._reader.get_batch(0).num_rows
+    Args:
+        path: of the shard on this machine.
+        seal: as the manifest has it, where the shard is opened through one.
+
+    Raises:
+        CorruptShardError: the file is no shard, is cut, or is another than the manifest's. So does
+            `row` where the record batch of a row is not what was written.
+    """
+
+    def __init__(self, path: str, seal: str | None = None) -> None:
+        self._read = ShardBatches(path, seal=seal)
+        self._batches: list[_Batch | None] = [None] * len(self._read)
 
     def row(self, number: int) -> Row:
-        """A row by number; every record batch but the last has the same number of rows."""
-        index, inside = divmod(number, self._batch_rows)
+        """A row by number. A record batch is checked when the first of its rows is read."""
+        index, inside = divmod(number, ROWS_PER_BATCH)
         batch = self._batches[index]
         if batch is None:
-            batch = self._batches[index] = _Batch(self._reader.get_batch(index))
+            batch = self._batches[index] = _Batch(self._read.read(index))
         row: Row = batch.row(inside)
         return row
 

@@ -10,18 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
-from schemas.errors import CurateError, UsageError
+from schemas.errors import UsageError
 from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile
-from tokenization.vocabulary import Vocabulary
-
-
-class CorruptShardError(CurateError):
-    """Shards that are not as they were written; the message names each."""
+from tokenization.shard_batches import CorruptShardError
+from tokenization.vocabulary import Vocabulary, VocabularyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,19 @@ class ShardSet:
 
     @property
     def vocabulary(self) -> Vocabulary:
+        """The run's tokenizer.
+
+        Raises:
+            VocabularyError: its file is not the one that the shards were made with.
+        """
         with fsspec.open(f"{self.root}/{TOKENIZER_PATH}", "rb") as stream:
-            return Vocabulary(stream.read())
+            model = stream.read()
+        if hashlib.sha256(model).hexdigest() != self.manifest.tokenizer_sha256:
+            raise VocabularyError(
+                f"{self.root}/{TOKENIZER_PATH} is not the tokenizer of these shards. "
+                "Run the same `curate build-shards` again: it writes it anew."
+            )
+        return Vocabulary(model)
 
     def shards_of(self, source: str) -> list[ShardFile]:
         """The shards of a source, in the order of their names.
@@ -93,16 +102,12 @@ class ShardSet:
     def _verify(self, shard: ShardFile) -> Fault | None:
         try:
             with fsspec.open(self._address(shard), "rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                problem = _problem(stream, shard)
         except FileNotFoundError:
             return Fault(shard.path, "is missing")
         except OSError as error:
             return Fault(shard.path, f"can't be read: {error}")
-        if digest != shard.sha256:
-            return Fault(
-                shard.path, f"has sha256 {digest[:16]}..., was written as {shard.sha256[:16]}..."
-            )
-        return None
+        return None if problem is None else Fault(shard.path, problem)
 
     def refuse(self, faults: list[Fault]) -> None:
         """Name what is wrong.
@@ -114,8 +119,8 @@ class ShardSet:
             listed = "; ".join(f"shards/{fault.path} {fault.problem}" for fault in faults[:10])
             more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
             raise CorruptShardError(
-                f"{self.root}: {listed}{more}. Delete these shards and their markers in "
-                "stages/shards, and run the same build-shards again: it makes them anew."
+                f"{self.root}: {listed}{more}. "
+                "Run the same `curate build-shards` again: it makes damaged shards anew."
             )
 
     def _address(self, shard: ShardFile) -> str:
@@ -127,7 +132,11 @@ class ShardSet:
         return isinstance(fsspec.core.url_to_fs(self.root)[0], LocalFileSystem)
 
     def local_path(self, shard: ShardFile) -> str:
-        """The shard on this machine: where it lies, or a copy that is fetched once per machine."""
+        """The shard on this machine: where it lies, or a copy that is fetched once per machine.
+
+        Raises:
+            CorruptShardError: the copy is not as the shard was written.
+        """
         filesystem, path = fsspec.core.url_to_fs(self._address(shard))
         if self.is_local:
             return str(path)
@@ -138,6 +147,11 @@ class ShardSet:
             if not target.exists():
                 partial = target.with_suffix(f".{os.getpid()}.partial")
                 filesystem.get_file(path, str(partial))
+                with partial.open("rb") as stream:
+                    problem = _problem(stream, shard)
+                if problem is not None:
+                    partial.unlink()
+                    self.refuse([Fault(shard.path, problem)])
                 os.replace(partial, target)
         finally:
             os.close(lock)
@@ -164,3 +178,11 @@ class ShardSet:
     @cached_property
     def _temporary(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="curate-shards-")
+
+
+def _problem(stream: IO[bytes], shard: ShardFile) -> str | None:
+    """What is wrong with the bytes of a shard, or None; reads them all."""
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    if digest == shard.sha256:
+        return None
+    return f"has sha256 {digest[:16]}..., was written as {shard.sha256[:16]}..."

@@ -107,7 +107,7 @@ def _write_source(
             ShardFile(
                 path=path, source=source, rows=writer.rows, tokens=writer.tokens, targets=0,
                 images=sum(len(slots) for *_, slots in chosen), bytes=target.stat().st_size,
-                sha256="",
+                sha256="", seal=writer.seal,
             )
         )  # fmt: skip
     return shards

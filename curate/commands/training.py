@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from curate.commands.common import explained, fail
-from curate.console import drawn_on, say, say_json
+from curate.console import say, say_json, tracked
 from schemas.errors import UsageError
 from schemas.shown import json_text
 
@@ -48,19 +47,8 @@ def verify(out: str, as_json: bool) -> None:
 
 def _verified(shards: ShardSet) -> list[Any]:
     """The faults of all shards, with a progress bar on a terminal."""
-    files = shards.manifest.shards
-    with click.progressbar(
-        shards.verify(),
-        length=len(files),
-        label="checking shards",
-        file=drawn_on(sys.stdout),
-        hidden=not _on_terminal(),
-    ) as checked:
-        return [fault for fault in checked if fault is not None]
-
-
-def _on_terminal() -> bool:
-    return sys.stderr.isatty()
+    checked = tracked(shards.verify(), len(shards.manifest.shards), "checking shards")
+    return [fault for fault in checked if fault is not None]
 
 
 @click.command()

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
-from tokenization.shards import ROWS_PER_BATCH, Shard, ShardWriter
+from tokenization.shard_batches import ROWS_PER_BATCH, CorruptShardError
+from tokenization.shards import Shard, ShardWriter
 
 
 def row(number: int) -> PackedRow:
@@ -40,7 +41,11 @@ def write(path: Path, rows: int, vocabulary: int = 64_007) -> Path:
 def test_rows_are_read_at_random(tmp_path: Path) -> None:
     shard = Shard(str(write(tmp_path / "a.arrow", 2 * ROWS_PER_BATCH + 5)))
     assert shard.rows == 2 * ROWS_PER_BATCH + 5
-    assert shard.metadata == {"schema_version": "2", "block": "2048"}
+    assert shard.metadata == {
+        "schema_version": "3",
+        "vocabulary": "64007",
+        "block": "2048",
+    }
     for number in (0, ROWS_PER_BATCH - 1, ROWS_PER_BATCH, shard.rows - 1):
         found = shard.row(number)
         assert found["input_ids"] == [0, number, 2]
@@ -48,6 +53,35 @@ def test_rows_are_read_at_random(tmp_path: Path) -> None:
         assert found["documents"][0]["end"] == 3
     with pytest.raises(IndexError, match=rf"0 to {shard.rows - 1} \(got {shard.rows}\)"):
         shard.row(shard.rows)
+
+
+def test_without_rows_there_is_an_empty_batch(tmp_path: Path) -> None:
+    shard = Shard(str(write(tmp_path / "a.arrow", 0)))
+    assert shard.rows == 0
+    assert list(shard.lineage()) == []
+    with pytest.raises(IndexError):
+        shard.row(0)
+
+
+@pytest.mark.parametrize("rows", [ROWS_PER_BATCH, ROWS_PER_BATCH + 1])
+def test_a_shard_is_known_by_its_seal(rows: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    writer = ShardWriter(path, packed_schema(300, {}), lambda image: b"jpeg")
+    for number in range(rows):
+        writer.write(row(number))
+    writer.close()
+    shard = Shard(pa.PythonFile(path.open("rb")), "its name", writer.seal)
+    assert [found["documents"][0]["id"] for found in shard.lineage()] == ["d"] * rows
+    with pytest.raises(CorruptShardError, match="^its name has the seal .*: it is another shard"):
+        Shard(pa.PythonFile(path.open("rb")), "its name", "00000000")
+
+
+def test_shards_of_another_version_are_refused(tmp_path: Path) -> None:
+    schema = packed_schema(300, {"schema_version": "2"})
+    with pa.ipc.new_file(str(tmp_path / "a.arrow"), schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_pylist([], schema))
+    with pytest.raises(CorruptShardError, match="has schema version '2', where '3' is read"):
+        Shard(str(tmp_path / "a.arrow"))
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:

@@ -179,4 +179,5 @@ def _write(
         images=images,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
+        seal=writer.seal,
     )

@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader
 from curate import open_shards
 from schemas.errors import UsageError
 from tests.training.shard_sets import CAPTIONS, pair, write_shards
+from tokenization.shard_batches import CorruptShardError
 from training.batches import Batch
 from training.loader import LoaderOptions, ShardLoader, ShardReader, streams_of
 from training.order import Stream
-from training.shard_set import CorruptShardError, ShardSet
+from training.shard_set import ShardSet
 from training.workers import WorkerError, WorkerPool
 
 Key = tuple[int, ...]
@@ -265,6 +266,37 @@ def test_corrupt_and_missing_shards_are_named(tmp_path: Path) -> None:
     assert faults[1].problem == "is missing"
     with pytest.raises(CorruptShardError, match=r"shard-00000-of-00003\.arrow has sha256"):
         shards.refuse(faults)
+
+
+def test_damaged_and_exchanged_shards_are_seen_where_they_are_read(tmp_path: Path) -> None:
+    documents = [pair(caption) for caption in CAPTIONS[:30]]
+    shards = write_shards(tmp_path, {"captions": ("pairs", documents)}, shards=3)
+    first, second, _ = (tmp_path / "shards" / file.path for file in shards.manifest.shards)
+    whole = first.read_bytes()
+
+    def read() -> None:
+        list(itertools.islice(open_shards(shards.root, source="captions").rows(), 30))
+
+    read()
+    first.write_bytes(whole[:4000] + bytes([whole[4000] ^ 1]) + whole[4001:])
+    with pytest.raises(CorruptShardError, match=rf"{first} is damaged in record batch 0"):
+        read()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(CorruptShardError, match=rf"{first} .*: it is another shard"):
+        read()
+
+
+def test_a_copy_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
+    documents = [pair(caption) for caption in CAPTIONS[:8]]
+    made = write_shards(tmp_path / "run", {"captions": ("pairs", documents)}, shards=1)
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{made.root}/shards", "/damaged/shards", recursive=True)
+    (file,) = made.manifest.shards
+    memory.pipe(f"/damaged/shards/{file.path}", b"something else")
+    shards = ShardSet("memory://damaged", str(tmp_path / "cache"))
+    with pytest.raises(CorruptShardError, match=r"captions/shard-00000-of-00001\.arrow has sha256"):
+        shards.local_path(file)
+    assert not list((tmp_path / "cache").glob("*.arrow"))
 
 
 def test_no_run_no_source_no_format(shard_set: ShardSet, tmp_path: Path) -> None:
