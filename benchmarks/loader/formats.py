@@ -132,7 +132,14 @@ def _packed(ids: list[int], targets: list[bool], slots: list[tuple[int, int]]) -
         for _, number in slots
     )  # fmt: skip
     span = DocumentSpan(
-        id="0", url="http://h.test/", warc_file="w", offset=0, length=1, start=1, end=len(ids)
+        id="0",
+        url="http://h.test/",
+        warc_file="w",
+        offset=0,
+        length=1,
+        inside=0,
+        start=1,
+        end=len(ids),
     )
     return PackedRow(
         input_ids=tuple(ids),
