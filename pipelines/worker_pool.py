@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -114,11 +115,13 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 failure.append(error)
 
         thread = threading.Thread(target=target, daemon=True)
+        stopped = _Stopped(self._processes)
         asked, deadline = self._asked, time.monotonic() + _PATIENCE_SECONDS
         thread.start()
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
             self._require_processes()
+            stopped.look()
             if self._asked == asked and time.monotonic() > deadline:
                 _LOG.warning(
                     "--runner %s has asked for no worker in %.0f seconds: see whether its cluster "
@@ -144,3 +147,38 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def close(self) -> None:
         """Stop answering the engine; the processes end with whoever started them."""
         self._server.stop(grace=None)
+
+
+class _Stopped:
+    """Tells of worker processes that stay stopped, for which a job waits without a word."""
+
+    def __init__(self, processes: list[Process]) -> None:
+        self._processes = processes
+        self._since: dict[int, float] = {}
+        self._told: set[int] = set()
+
+    def look(self) -> None:
+        """See which processes are stopped; warn, once, of each that has been for long."""
+        now = time.monotonic()
+        stopped = {process.pid for process in self._processes if _is_stopped(process.pid)}
+        self._since = {pid: self._since.get(pid, now) for pid in stopped}
+        self._told &= stopped
+        for pid, since in self._since.items():
+            if now - since > _PATIENCE_SECONDS and pid not in self._told:
+                self._told.add(pid)
+                _LOG.warning(
+                    "worker process %d has been stopped for %.0f seconds (SIGSTOP, or a debugger), "
+                    "and its work waits: `kill -CONT %d` lets it go on.",
+                    pid, _PATIENCE_SECONDS, pid,
+                )  # fmt: skip
+
+
+def _is_stopped(pid: int) -> bool:
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return False
+    # It is left to be waited for, by who started it.
+    flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+    try:
+        return os.waitid(os.P_PID, pid, flags) is not None
+    except ChildProcessError:
+        return False

@@ -12,9 +12,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from tests.commands import run_command, shard_sums
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
-from tests.engines.conftest import Started, run_command, shard_sums
+from tests.engines.conftest import Started
 from tests.engines.object_store import Store, google_store
 
 _CURATE = Path(__file__).parents[2] / ".venv-gcp/bin/curate"

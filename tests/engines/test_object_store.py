@@ -12,9 +12,10 @@ import pytest
 
 from pipelines.part import done_parts, marker_path
 from pipelines.run_directory import RunDirectory
+from tests.commands import run_curate
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
-from tests.engines.conftest import Started, run_curate
+from tests.engines.conftest import Started
 from tests.engines.object_store import Store, s3_store
 
 BUCKET = "crawls"

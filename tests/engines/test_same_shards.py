@@ -15,8 +15,9 @@ from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
 from schemas.recipe_file import recipe_to_yaml
+from tests.commands import curate, run_command, shard_sums
 from tests.conftest import SHARED_DATA, needs_shared_data
-from tests.engines.conftest import Input, Started, curate, run_command, shard_sums
+from tests.engines.conftest import Input, Started
 
 ENGINES = ("direct-2", "prism", "flink", "spark", "flink-cluster", "spark-cluster")
 ENVIRONMENTS = tuple(
