@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -37,6 +33,7 @@ from pipelines.part import read_markers
 from pipelines.plan import RunPlan, plan_run
 from pipelines.retry import reopen_images
 from pipelines.run_directory import RunDirectory
+from pipelines.run_lock import only_one
 from pipelines.shard_manifest import write_manifest
 from pipelines.shards import STAGE as SHARDS
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
@@ -116,7 +113,8 @@ def build_shards(
     Raises:
         CurateError: a package that the recipe needs is missing, or a model.
         UsageError: there is no such place as `out`.
-        RunError: the directory holds another run, or is in use by another process.
+        RunError: the directory holds another run.
+        RunInUseError: another command works in the directory.
         BenchmarkError, IndexFileError: a file of benchmarks can't be used.
         InputError: a source's inputs can't be listed.
         InputChangedError: an input is not what it was when the run began.
@@ -135,7 +133,7 @@ def build_shards(
     if rules is not None and has_items and not run.exists(success_path(DECONTAMINATION)):
         # Built anew by the workers; here it is seen whether it can be.
         index_of(rules)
-    with _only_one(run):
+    with only_one(run) as hold:
         run.sweep()
         without_clip = why_skipped(recipe)
         _refuse_changed_inputs(run, plan)
@@ -157,6 +155,7 @@ def build_shards(
         with Engine(runner, workers, processes, beam_options, accelerator) as engine:
             stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
             for stage in STAGES:
+                hold.require()
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
                 if stage.name == DOCUMENTS:
@@ -325,27 +324,3 @@ def _write_run_json(
         },
         "run.json",
     )
-
-
-@contextmanager
-def _only_one(run: RunDirectory) -> Iterator[None]:
-    """Hold a local run directory for this process; the lock ends with it, however that is."""
-    if not run.is_local:
-        yield
-        return
-    folder = Path(run.path())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise RunError(f"--out {run.root} can't be written: {error}.") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(
-                f"{run.root} is in use by another curate process. Wait for it, or end it."
-            ) from error
-        yield
-    finally:
-        os.close(handle)

@@ -147,6 +147,10 @@ class RunDirectory:
         with self.open(*parts) as stream:
             return json.load(stream)
 
+    def read_bytes(self, *parts: str) -> bytes:
+        with self.open(*parts) as stream:
+            return stream.read()
+
     def read_many(self, paths: Iterable[str]) -> list[bytes]:
         """Whole small files, in the order given; an object store is asked for many at a time."""
         absolute = [self.path(path) for path in paths]
@@ -154,6 +158,14 @@ class RunDirectory:
             return [Path(path).read_bytes() for path in absolute]
         found = self._filesystem.cat(absolute)
         return [found[path] for path in absolute]
+
+    def create(self, data: bytes, *parts: str) -> None:
+        """Write a small file that is not there yet, if nobody else has meanwhile.
+
+        Raises:
+            Exception: it is there, in the words of the file system.
+        """
+        self._filesystem.pipe_file(self.path(*parts), data, mode="create")
 
     def write_json(self, data: Any, *parts: str) -> None:
         self.write_bytes((json.dumps(data, indent=1, sort_keys=True) + "\n").encode(), *parts)

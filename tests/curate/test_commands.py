@@ -256,17 +256,3 @@ def test_a_reader_that_has_seen_enough_is_no_error(run_folder: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
-
-
-def test_two_processes_can_not_share_a_run(
-    curate: Curate, crawl_folder: Path, recipe_path: Path, tmp_path: Path
-) -> None:
-    import fcntl
-
-    out = tmp_path / "out"
-    out.mkdir()
-    with (out / ".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        inputs = ("--input", f"{crawl_folder}/crawl-0*", "--out", out)
-        result = curate("build-shards", recipe_path, *inputs, code=1)
-    assert "in use by another curate process" in result.output

@@ -142,7 +142,7 @@ def test_a_disk_that_turns_read_only(
         told = run_and_strike(curate(*arguments), disk / "out", "images", turn)
         assert told is not None
         code, said = told
-        assert code == 1
+        assert code == 1, said
         assert "Read-only file system" in said
         assert "Traceback" not in said
         assert again("rw")
