@@ -58,13 +58,15 @@ class ShardSet:
         try:
             with fsspec.open(f"{self.root}/{MANIFEST_PATH}", "rb") as stream:
                 return Manifest.model_validate_json(stream.read())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError(
                 f"{self.root} holds no finished shards ({MANIFEST_PATH} is missing). "
                 "Give the --out of a `curate build-shards` that ran to its end."
             ) from error
         except ValidationError as error:
             raise UsageError(f"{self.root}/{MANIFEST_PATH} is no manifest: {error}") from error
+        except (ValueError, ImportError) as error:  # An address of a kind that fsspec has not.
+            raise UsageError(f"{self.root!r} can't be opened: {error}.") from error
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -118,6 +120,13 @@ class ShardSet:
                 "stages/shards, and run the same build-shards again: it makes them anew."
             )
 
+    def damage(self, shard: ShardFile, problem: str) -> CorruptShardError:
+        """The error of a shard that can't be read as it should be, to be raised."""
+        return CorruptShardError(
+            f"{self.root}: shards/{shard.path} {problem}. "
+            f"`curate verify {self.root}` tells which shards are not as they were written."
+        )
+
     def _address(self, shard: ShardFile) -> str:
         return f"{self.root}/shards/{shard.path}"
 
@@ -158,7 +167,12 @@ class ShardSet:
             return None
         if self.cache is None:
             return self._temporary.name
-        Path(self.cache).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(self.cache).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, ValueError) as error:
+            raise UsageError(
+                f"the cache must be a folder (got {self.cache!r}, which can't be one: {error})."
+            ) from error
         return self.cache
 
     @cached_property

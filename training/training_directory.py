@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.errors import UsageError
-from training.config import Config
+from training.config import Config, read_config
 
 METRICS = "metrics.jsonl"
 _MARKER = "checkpoint.json"
@@ -40,6 +41,9 @@ class CheckpointFacts:
     image_slots: int
     shards: str
     """Run directory that was trained on."""
+
+
+_FACTS = TypeAdapter(CheckpointFacts)
 
 
 class TrainingDirectory:
@@ -68,9 +72,12 @@ class TrainingDirectory:
                 shutil.rmtree(folder)
 
     def config(self) -> Config:
-        """The configuration that it was trained with."""
-        text = (self.path / "config.yaml").read_text(encoding="utf-8")
-        return Config.model_validate(yaml.safe_load(text))
+        """The configuration that it was trained with.
+
+        Raises:
+            UsageError: the file doesn't fit.
+        """
+        return read_config(self.path / "config.yaml")
 
     def checkpoints(self) -> list[Path]:
         """Whole checkpoints, the earliest first."""
@@ -92,8 +99,14 @@ def read_facts(checkpoint: Path) -> CheckpointFacts:
     Raises:
         UsageError: the folder is none.
     """
+    marker = checkpoint / _MARKER
     try:
-        return CheckpointFacts(**json.loads((checkpoint / _MARKER).read_text(encoding="utf-8")))
+        return _FACTS.validate_json(marker.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise UsageError(
+            f"{marker} is damaged, or of another version: {error}. Delete the folder {checkpoint} "
+            "to go on from the checkpoint before it."
+        ) from error
     except FileNotFoundError as error:
         raise UsageError(
             f"{checkpoint} is no checkpoint ({_MARKER} is missing). "

@@ -292,16 +292,20 @@ def generate(
     curate generate CHECKPOINT --image photo.jpg --prompt "An image of"
     """
     _require("torch")
+    from training.batches import PictureError
     from training.shard_set import ShardSet
     from training.torch_backend.generate import Sampling, load_generator
     from training.training_directory import find_checkpoint, read_facts
 
     folder = find_checkpoint(checkpoint)
     vocabulary = ShardSet(shards or read_facts(folder).shards).vocabulary
-    generator = load_generator(folder, vocabulary)
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens)
+    generator = load_generator(folder, vocabulary)
     for path in images or (None,):
-        text = generator.generate(path and path.read_bytes(), prompt, sampling)
+        try:
+            text = generator.generate(path and path.read_bytes(), prompt, sampling)
+        except PictureError as error:
+            fail(f"{path} {error}. Give a whole image file.", 2)
         if as_json:
             say_json({"image": path and str(path), "prompt": prompt, "text": text})
         else:

@@ -143,7 +143,7 @@ def test_what_a_worker_raises_reaches_the_trainer(tmp_path: Path) -> None:
     documents = [pair(caption) for caption in CAPTIONS[:8]]
     sources = {"captions": ("pairs", documents)}
     shards = write_shards(tmp_path, sources, read_image=lambda _: b"no")
-    with pytest.raises(WorkerError, match="UnidentifiedImageError"):
+    with pytest.raises(CorruptShardError, match="its bytes are no image"):
         next(open_shards(shards.root).batches(workers=1))
 
 
