@@ -39,10 +39,18 @@ class ShardSet:
     Args:
         root: run directory, as `--out` of `build-shards`; local or any fsspec address.
         cache: folder for copies of shards that are not local; None for one of this process.
+
+    Raises:
+        UsageError: a path is empty.
     """
 
     root: str
     cache: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.root or self.cache == "":
+            name = "cache" if self.root else "path of the run"
+            raise UsageError(f"the {name} must be a path or an address (got '').")
 
     def __reduce__(self) -> tuple[type[ShardSet], tuple[str, str | None]]:
         """Another process looks for copies in the same folder."""
@@ -55,23 +63,33 @@ class ShardSet:
         Raises:
             UsageError: there is no finished run, or its manifest can't be read.
         """
+        content = self._read(MANIFEST_PATH)
         try:
-            with fsspec.open(f"{self.root}/{MANIFEST_PATH}", "rb") as stream:
-                return Manifest.model_validate_json(stream.read())
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise UsageError(
-                f"{self.root} holds no finished shards ({MANIFEST_PATH} is missing). "
-                "Give the --out of a `curate build-shards` that ran to its end."
-            ) from error
+            return Manifest.model_validate_json(content)
         except ValidationError as error:
             raise UsageError(f"{self.root}/{MANIFEST_PATH} is no manifest: {error}") from error
-        except (ValueError, ImportError) as error:  # An address of a kind that fsspec has not.
-            raise UsageError(f"{self.root!r} can't be opened: {error}.") from error
 
     @property
     def vocabulary(self) -> Vocabulary:
-        with fsspec.open(f"{self.root}/{TOKENIZER_PATH}", "rb") as stream:
-            return Vocabulary(stream.read())
+        """The tokenizer's.
+
+        Raises:
+            UsageError: there is no finished run.
+        """
+        return Vocabulary(self._read(TOKENIZER_PATH))
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with fsspec.open(f"{self.root}/{path}", "rb") as stream:
+                content: bytes = stream.read()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UsageError(
+                f"{self.root} holds no finished shards ({path} is missing). "
+                "Give the --out of a `curate build-shards` that ran to its end."
+            ) from error
+        except (ValueError, ImportError) as error:  # An address of a kind that fsspec has not.
+            raise UsageError(f"{self.root!r} can't be opened: {error}.") from error
+        return content
 
     def shards_of(self, source: str) -> list[ShardFile]:
         """The shards of a source, in the order of their names.

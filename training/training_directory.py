@@ -47,9 +47,15 @@ _FACTS = TypeAdapter(CheckpointFacts)
 
 
 class TrainingDirectory:
-    """Paths below one local folder."""
+    """Paths below one local folder.
+
+    Raises:
+        UsageError: its path is empty.
+    """
 
     def __init__(self, path: str | Path) -> None:
+        if not str(path):
+            raise UsageError("the folder of a training must be a path (got ''). Give --to DIR.")
         self.path = Path(path)
 
     def begin(self, config: Config) -> None:
@@ -120,6 +126,8 @@ def find_checkpoint(path: str) -> Path:
     Raises:
         UsageError: there is none.
     """
+    if not path:
+        raise UsageError("a checkpoint must be a folder (got ''). Give the --to of a training.")
     folder = Path(path)
     if (folder / _MARKER).exists():
         return folder

@@ -162,7 +162,7 @@ def train(
         shards.refuse(_verified(shards))
     job = TrainingJob(
         shards=shards,
-        directory=TrainingDirectory(to or f"{out}/training/{name}"),
+        directory=TrainingDirectory(f"{out}/training/{name}" if to is None else to),
         config=config,
         phase_name=_PHASES[phase],  # type: ignore[arg-type]
         start_from=None if start_from is None else find_checkpoint(start_from),
@@ -298,7 +298,7 @@ def generate(
     from training.training_directory import find_checkpoint, read_facts
 
     folder = find_checkpoint(checkpoint)
-    vocabulary = ShardSet(shards or read_facts(folder).shards).vocabulary
+    vocabulary = ShardSet(read_facts(folder).shards if shards is None else shards).vocabulary
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens)
     generator = load_generator(folder, vocabulary)
     for path in images or (None,):
