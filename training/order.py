@@ -228,8 +228,8 @@ class GlobalOrder:
         names = [name for stream in self.streams for name in stream.sources]
         if not isinstance(state, Mapping) or set(state) != set(names):
             raise UsageError(
-                f"the loader's state must be the rows taken from each of {', '.join(names)} "
-                f"(got {shown(state)}). Resume with the sources of then."
+                f"the loader's state is none of this mixture: it must hold the rows taken from "
+                f"each of {', '.join(names)} (got {shown(state)}). Resume with the sources of then."
             )
         return {
             name: whole_number(

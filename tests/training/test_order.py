@@ -55,6 +55,17 @@ def test_rows_of_a_shard_come_in_another_order_in_every_epoch() -> None:
     assert [epoch_of(again, number) for number in (3, 1)] == [epochs[3], epochs[1]]
 
 
+def test_a_seed_changes_rows_and_shards_and_what_is_held_out() -> None:
+    for rows, window in (([60], 8), ([1] * 60, 1)):
+        one, other = (SourceOrder("web", rows, seed, window) for seed in (1, 2))
+        assert epoch_of(one, 0) != epoch_of(other, 0)
+        named = SourceOrder("books", rows, 1, window)
+        assert epoch_of(named, 0) != epoch_of(one, 0)
+    for rows in ([60], [1] * 60):
+        held = [SourceOrder("web", rows, seed, held_out=6).held_out for seed in (1, 2)]
+        assert held[0] != held[1]
+
+
 def test_shards_come_in_another_order_in_every_epoch() -> None:
     """One shard a window: they are gone through one after the other."""
     order = SourceOrder("web", [3] * 12, seed=1, window=1)
