@@ -7,12 +7,31 @@ from typing import Any
 
 import pytest
 
+from filters.c4 import c4_line, c4_page_rule
+from filters.clip import clip_rule
+from filters.fineweb import fineweb_rule
 from filters.gopher import gopher_quality_rule
 from filters.image import ImageFacts, ImageShape, blocked_phash_rule, picture_rule, shape_rule
+from filters.language import language_rule
+from filters.node import node_rule
+from filters.obelics import obelics_document_rule
 from filters.page import coherence_rule, length_rule
+from filters.pair import caption_rule
 from filters.reading import Reading
-from schemas.filter_rules import ImageRules, PageRules
-from schemas.text_rules import GopherQuality
+from filters.refinedweb import refinedweb_line
+from filters.text import apply_text_rules
+from schemas.document import Document, ImageSegment, TextSegment
+from schemas.filter_rules import ClipRules, ImageRules, NodeRules, PageRules, PairRules, ScoreHead
+from schemas.page import Origin
+from schemas.text_rules import (
+    C4Rules,
+    FineWebRules,
+    GopherQuality,
+    ObelicsLimits,
+    ObelicsRules,
+    RefinedWebLines,
+    TextRules,
+)
 from schemas.verdict import Drop, Keep
 
 TEXT = """The ships of the bay come home #today with the tide...
@@ -127,3 +146,149 @@ def test_a_perceptual_hash_at_the_distance_is_the_picture(tmp_path: Path) -> Non
     assert isinstance(blocked_phash_rule(rules, listed ^ 0b1111), Keep)
     gone = blocked_phash_rule(rules, listed ^ 0b111)
     assert gone == Drop("image.blocked_hash", 3, 3, f"{listed:016x}")
+
+
+@pytest.mark.parametrize(
+    ("limit", "at", "beyond"),
+    [
+        ("min_caption_chars", 13, 14),
+        ("max_caption_chars", 13, 12),
+        ("min_caption_words", 3, 4),
+        ("max_caption_words", 3, 2),
+    ],
+)
+def test_captions(limit: str, at: int, beyond: int) -> None:
+    free = {"min_caption_chars": 1, "max_caption_chars": 99}
+    assert isinstance(caption_rule("one two three", PairRules(**{**free, limit: at})), Keep)
+    gone = caption_rule("one two three", PairRules(**{**free, limit: beyond}))
+    assert gone == Drop(f"pair.{limit}", at, beyond)
+
+
+def test_rendered_sides() -> None:
+    image = ImageSegment(url="http://h/a.png", width=90, height=300)
+    assert isinstance(node_rule(image, NodeRules(max_rendered_side=300)), Keep)
+    gone = node_rule(image, NodeRules(max_rendered_side=299))
+    assert gone == Drop("node.max_rendered_side", 300, 299)
+
+
+def test_clip_scores() -> None:
+    at = ClipRules(max_nsfw=0.25, nsfw=ScoreHead(weights="head.pt"))
+    assert isinstance(clip_rule(0.3, 5.0, 0.25, 0.3, at), Keep)
+    assert clip_rule(0.3, 5.0, 0.26, 0.3, at) == Drop("clip.max_nsfw", 0.26, 0.25)
+
+
+def test_language() -> None:
+    text = "The ships of the bay come home with the tide, and the nets are full."
+    free = language_rule(text, PageRules(min_language_score=0))
+    assert isinstance(free, Keep)
+    (score,) = dict(free.scores).values()
+    assert 0 < score < 1
+    assert isinstance(language_rule(text, PageRules(min_language_score=score)), Keep)
+    above = min(score + STEP, 1.0)
+    gone = language_rule(text, PageRules(min_language_score=above))
+    assert gone == Drop("page.language_score", score, above)
+
+
+def test_a_share_of_removed_words_at_the_limit_stays() -> None:
+    """Two words of eight go, for a line of capitals."""
+    made = Document(
+        id="d",
+        source="web",
+        url="u",
+        segments=(TextSegment(text="the ships come home with nets\nALL HERE"),),
+        origin=Origin(warc_file="w", offset=0),
+    )
+    for limit, goes in ((0.25, False), (0.24, True)):
+        rules = TextRules(refinedweb_lines=RefinedWebLines(max_removed_words=limit))
+        found = apply_text_rules(made, rules, lambda drop: None)
+        assert isinstance(found, Drop) == goes
+
+
+@pytest.mark.parametrize(
+    ("limit", "score", "step"),
+    [
+        ("min_words", "words", 1), ("max_words", "words", -1),
+        ("max_word_repetition", "word_repetition", -STEP),
+        ("max_character_repetition", "character_repetition", -STEP),
+        ("max_special_characters", "special_characters", -STEP),
+        ("min_stop_words", "stop_words", STEP),
+        ("min_punctuation", "punctuation", STEP),
+    ],
+)  # fmt: skip
+def test_obelics(limit: str, score: str, step: float) -> None:
+    text = "Here we sail again with it, and so it is. Here we sail again with it, and on."
+    none = dict.fromkeys(name for name in ObelicsLimits.model_fields if name[:3] in ("min", "max"))
+    free = {**none, "punctuation_from_words": 18}
+    kept = obelics_document_rule(text, ObelicsRules(document=ObelicsLimits(**free)))
+    assert isinstance(kept, Keep)
+    value = dict(kept.scores)[f"obelics.document.{score}"]
+    assert value > 0
+    at = ObelicsLimits(**{**free, limit: value})
+    assert isinstance(obelics_document_rule(text, ObelicsRules(document=at)), Keep)
+    beyond = ObelicsLimits(**{**free, limit: value + step})
+    gone = obelics_document_rule(text, ObelicsRules(document=beyond))
+    assert gone == Drop(f"obelics.document.{limit}", value, value + step)
+
+
+LINES = "It is a line that ends.\n" + "short\nshort\nAnd here is one that is long, as it goes on."
+
+
+@pytest.mark.parametrize(
+    ("limit", "score", "step"),
+    [
+        ("min_ended_lines", "ended_lines", STEP),
+        ("max_short_lines", "short_lines", -STEP),
+        ("max_duplicate_characters", "duplicate_characters", -STEP),
+        ("max_line_breaks", "line_breaks", -STEP),
+    ],
+)
+def test_fineweb(limit: str, score: str, step: float) -> None:
+    none = {
+        "min_ended_lines": 0, "max_short_lines": 1, "max_duplicate_characters": 1,
+        "max_line_breaks": 9,
+    }  # fmt: skip
+    free = fineweb_rule(Reading(LINES), FineWebRules(**none))
+    assert isinstance(free, Keep)
+    value = dict(free.scores)[f"fineweb.{score}"]
+    assert 0 < value < 1
+    assert isinstance(fineweb_rule(Reading(LINES), FineWebRules(**{**none, limit: value})), Keep)
+    gone = fineweb_rule(Reading(LINES), FineWebRules(**{**none, limit: value + step}))
+    assert gone == Drop(f"fineweb.{limit}", value, value + step)
+
+
+def test_a_line_is_short_up_to_the_limit() -> None:
+    text = "five5\nsixsix"
+    for characters, share in ((4, 0.0), (5, 0.5), (6, 1.0)):
+        rules = FineWebRules(
+            min_ended_lines=0, max_short_lines=1, max_duplicate_characters=1, max_line_breaks=9,
+            short_line_characters=characters,
+        )  # fmt: skip
+        kept = fineweb_rule(Reading(text), rules)
+        assert isinstance(kept, Keep)
+        assert dict(kept.scores)["fineweb.short_lines"] == share
+
+
+@pytest.mark.parametrize(
+    ("line", "rules", "rule"),
+    [
+        ("AB cd", {"max_uppercase": 0.5}, None),
+        ("AB cd", {"max_uppercase": 0.49}, "refinedweb.uppercase"),
+        ("12 cd", {"max_numeric": 0.5}, None),
+        ("12 cd", {"max_numeric": 0.49}, "refinedweb.numeric"),
+        ("there are items in cart", {"boilerplate_words": 4}, None),
+        ("there are items in cart", {"boilerplate_words": 5}, "refinedweb.boilerplate"),
+    ],
+)
+def test_refinedweb_lines(line: str, rules: dict[str, Any], rule: str | None) -> None:
+    found = refinedweb_line(line, RefinedWebLines(**{"max_uppercase": 1, **rules}))
+    assert (found and found.rule) == rule
+
+
+def test_c4() -> None:
+    line = "The longest word here is fishermen."
+    assert c4_line(line, C4Rules(max_word_characters=10)) == line
+    gone = c4_line(line, C4Rules(max_word_characters=9))
+    assert gone == Drop("c4.long_word", 10, 9)
+    lines = ["One is here.", "Two is there."]
+    assert c4_page_rule(lines, C4Rules(sentences=2)) is None
+    assert c4_page_rule(lines, C4Rules(sentences=3)) == Drop("c4.min_sentences", 2, 3)
