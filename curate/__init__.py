@@ -4,7 +4,7 @@ from extraction import extract
 from schemas.document import Document, ImageSegment, TextSegment
 from tokenization.shards import Shard
 from tokenization.vocabulary import Vocabulary
-from training.loader import open_shards
+from training.opened import open_shards
 
 __version__ = "0.1.0"
 __all__ = [

@@ -26,7 +26,7 @@ from pipelines.engine import Engine
 from pipelines.exchange import Task, do_tasks, run_step
 from pipelines.groups import make_groups, make_ranges
 from pipelines.image_routes import ImageJob
-from pipelines.part import PartWriter, done_parts, read_markers
+from pipelines.part import PartWriter, done_parts, marker_path, read_markers
 from pipelines.plan import InputPart, RunPlan
 from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
@@ -240,13 +240,18 @@ def bucket_of(host: bytes, key: bytes, images: int, buckets: int) -> int:
 
 
 def write_plans(job: ImageJob, task: Task) -> None:
-    """Write the plan parts of a group of buckets, each in the order in which it is resolved."""
+    """Write the plan parts of a group of buckets, each in the order in which it is resolved.
+
+    Those that were written before a kill stay.
+    """
     chosen: dict[int, list[Resolution]] = {}
     for bucket, *resolution in job.by_bucket("resolutions").receive_rows(task.payload):
         chosen.setdefault(bucket, []).append(Resolution(*resolution))
     with job.done("written").outbox(task.name):
         for bucket in job.bucket_groups.members(task.payload):
             name = bucket_name(bucket)
+            if job.run.exists(marker_path(STAGE, name)):
+                continue
             resolved = sorted(
                 chosen.get(bucket, ()), key=lambda r: (r.origin, r.offset, r.inside, r.key)
             )

@@ -22,7 +22,7 @@ from pipelines.image_duplicates import STAGE as IMAGE_DUPLICATES
 from pipelines.image_plan import STAGE as IMAGE_PLAN
 from pipelines.image_plan import bucket_count, bucket_name
 from pipelines.image_routes import ImageJob
-from pipelines.part import PartWriter, done_parts, read_markers
+from pipelines.part import PartWriter, done_parts, marker_path, read_markers
 from pipelines.plan import RunPlan
 from pipelines.purged import DECONTAMINATION
 from pipelines.run_directory import RunDirectory
@@ -177,6 +177,8 @@ def write_verdicts(job: ImageJob, task: Task) -> None:
     with job.done("written").outbox(task.name):
         for number in job.part_groups.members(task.payload):
             name = job.parts[number].name
+            if job.run.exists(marker_path(STAGE, name)):
+                continue  # It was written before a kill.
             with PartWriter(job.run, STAGE, name) as part:
                 rows = part.rows(f"verdicts/images/{name}.parquet", VERDICT_SCHEMA)
                 for fate in sorted(fates.get(number, ())):

@@ -14,7 +14,7 @@ class Phase(Section):
     """Steps of one composition: every step holds the same number of rows of each format."""
 
     steps: int = Field(ge=1, description="Optimiser steps.")
-    step_tokens: dict[Format, int] = Field(
+    step_tokens: dict[Format, Annotated[int, Field(ge=1)]] = Field(
         {},
         description="Tokens of each format in a step, image slots included. Rows per step are the "
         "nearest whole number to this by the mean length of the format's rows.",
@@ -22,7 +22,9 @@ class Phase(Section):
     step_rows: dict[Format, Annotated[int, Field(ge=1)]] = Field(
         {}, description="Rows of each format in a step, instead of tokens."
     )
-    peak_rate: float = Field(2e-4, gt=0, description="Highest learning rate (KOSMOS-1: 2e-4).")
+    peak_rate: float = Field(
+        2e-4, gt=0, allow_inf_nan=False, description="Highest learning rate (KOSMOS-1: 2e-4)."
+    )
     warmup_steps: int = Field(
         375, ge=0, description="Steps of linear rise to it (KOSMOS-1: 375); then it falls to 0."
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from schemas.errors import CurateError
 from schemas.source import Format
 from tokenization.vocabulary import PAD
 from training.rows import Row
@@ -23,6 +24,24 @@ PADDING_SEGMENT = -1
 
 _SCALE = (1 / (255 * np.array(PIXEL_STD))).astype(np.float32)[:, None, None]
 _SHIFT = (-np.array(PIXEL_MEAN) / np.array(PIXEL_STD)).astype(np.float32)[:, None, None]
+
+
+class RowError(Exception):
+    """A row can't become part of a batch.
+
+    Args:
+        index: of the row among those of the batch.
+        problem: what is wrong with it, in words.
+    """
+
+    def __init__(self, index: int, problem: str) -> None:
+        super().__init__(index, problem)
+        self.index = index
+        self.problem = problem
+
+
+class PictureError(CurateError):
+    """An encoded image can't be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +82,7 @@ def make_batch(
     """Put rows together; where there are fewer than `batch_rows`, empty ones follow them.
 
     Raises:
-        OSError: a stored image can't be decoded.
+        RowError: a row's parts don't fit each other, or one of its images can't be decoded.
     """
     longest = max((row.input_ids.size for row in rows), default=1)
     length = -(-longest // LENGTH_STEP) * LENGTH_STEP
@@ -71,28 +90,30 @@ def make_batch(
     mask = np.zeros((batch_rows, length), np.bool_)
     segments = np.full((batch_rows, length), PADDING_SEGMENT, np.int32)
     places = np.tile(np.arange(length, dtype=np.int32), (batch_rows, 1))
-    encoded: list[memoryview] = []
+    images = np.empty((sum(len(row.slots) for row in rows), 3, image_size, image_size), np.float32)
     firsts: list[int] = []
     one_segment = True
     for index, (row, row_format) in enumerate(zip(rows, formats, strict=True)):
         size = row.input_ids.size
-        ids[index, :size] = row.input_ids
-        mask[index, :size] = row.loss_mask
-        segments[index, :size] = 0
-        if row_format != "text" and row.document_starts.size > 1:
-            one_segment = False
-            starts = np.zeros(size, np.int32)
-            starts[row.document_starts[1:]] = 1
-            segments[index, :size] = np.cumsum(starts)
-            # As if `<s>` stood before each document.
-            before = np.concatenate([[0], row.document_starts[1:] - 1])
-            places[index, :size] -= before[segments[index, :size]].astype(np.int32)
-        for first, image in row.slots.tolist():
-            firsts.append(index * length + first)
-            encoded.append(row.images[image])
-    images = np.empty((len(encoded), 3, image_size, image_size), np.float32)
-    for number, data in enumerate(encoded):
-        normalize(decoded(data, image_size), out=images[number])
+        try:
+            ids[index, :size] = row.input_ids
+            mask[index, :size] = row.loss_mask
+            segments[index, :size] = 0
+            if row_format != "text" and row.document_starts.size > 1:
+                one_segment = False
+                starts = np.zeros(size, np.int32)
+                starts[row.document_starts[1:]] = 1
+                segments[index, :size] = np.cumsum(starts)
+                # As if `<s>` stood before each document.
+                before = np.concatenate([[0], row.document_starts[1:] - 1])
+                places[index, :size] -= before[segments[index, :size]].astype(np.int32)
+            for first, image in row.slots.tolist():
+                normalize(decoded(row.images[image], image_size), out=images[len(firsts)])
+                firsts.append(index * length + first)
+        except PictureError as error:
+            raise RowError(index, f"has image {image}, which {error}") from error
+        except (ValueError, IndexError) as error:
+            raise RowError(index, f"does not fit together: {error}") from error
     slots = np.arange(image_slots, dtype=np.int32)
     positions = (np.array(firsts, np.int32)[:, None] + slots).astype(np.int32)
     return Batch(
@@ -102,7 +123,7 @@ def make_batch(
         segments=segments,
         positions=places,
         images=images,
-        image_positions=positions.reshape(len(encoded), image_slots),
+        image_positions=positions.reshape(len(firsts), image_slots),
         one_segment=one_segment,
     )
 
@@ -112,10 +133,11 @@ def decoded(data: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
 
     Shards hold it at that size already, if the recipe cuts it so; others are resized by the shorter
     side (bicubic) and cut at the centre, as CLIP does.
+
+    Raises:
+        PictureError: it is no image, or a broken one.
     """
-    with Image.open(io.BytesIO(data)) as opened:
-        image = opened if opened.mode == "RGB" else opened.convert("RGB")
-        image.load()
+    image = _opened(data)
     if image.size != (size, size):
         scale = size / min(image.size)
         wide, high = (max(round(side * scale), size) for side in image.size)
@@ -123,6 +145,20 @@ def decoded(data: bytes | memoryview, size: int) -> npt.NDArray[np.uint8]:
         resized = image.resize((wide, high), Image.Resampling.BICUBIC)
         image = resized.crop((left, top, left + size, top + size))
     return np.asarray(image)
+
+
+def _opened(data: bytes | memoryview) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            image = opened if opened.mode == "RGB" else opened.convert("RGB")
+            image.load()
+            return image
+    except UnidentifiedImageError as error:
+        raise PictureError("can't be decoded (its bytes are no image)") from error
+    except Exception as error:  # Pillow's decoders raise many kinds on broken bytes.
+        raise PictureError(
+            f"can't be decoded ({type(error).__name__}: {str(error)[:200]})"
+        ) from error
 
 
 def normalize(pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:

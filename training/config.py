@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -12,12 +13,15 @@ from pydantic import Field, ValidationError, model_validator
 from schemas.errors import UsageError
 from schemas.mixture import Phase
 from schemas.section import Ratio, Section
+from training.arguments import MOST_BATCH_ROWS, MOST_IMAGE_SIZE
+
+_SEEDS = 1 << 63
 
 
 class VisionConfig(Section):
     """The image encoder: CLIP's vision transformer, without its projection."""
 
-    image_size: int = Field(224, ge=1, description="Pixels of a side.")
+    image_size: int = Field(224, ge=1, le=MOST_IMAGE_SIZE, description="Pixels of a side.")
     patch_size: int = Field(14, ge=1)
     width: int = Field(1024, ge=1)
     layers: int = Field(24, ge=1)
@@ -36,6 +40,20 @@ class VisionConfig(Section):
     trained_layers: int = Field(
         1, ge=0, description="Last layers that are trained, with the norm after them (KOSMOS-1: 1)."
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> VisionConfig:
+        if self.patch_size > self.image_size:
+            raise ValueError(
+                f"patch_size must be at most image_size, {self.image_size} (got {self.patch_size})"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, {self.heads} (got {self.width})")
+        if self.trained_layers > self.layers:
+            raise ValueError(
+                f"trained_layers must be at most layers, {self.layers} (got {self.trained_layers})"
+            )
+        return self
 
     @property
     def tokens(self) -> int:
@@ -69,6 +87,8 @@ class ModelConfig(Section):
     def _divides(self) -> ModelConfig:
         if self.width % self.heads or self.width // self.heads % 2:
             raise ValueError(f"width must be an even multiple of heads (got {self.width})")
+        if self.positions == "sinusoidal" and self.width < 4:
+            raise ValueError(f"width must be at least 4 for sinusoidal (got {self.width})")
         return self
 
 
@@ -79,15 +99,24 @@ class TrainingConfig(Section):
         None, description="Steps and their rows, instead of the recipe's `mixture.pretraining`."
     )
     instruction_tuning: Phase | None = Field(None, description="Likewise.")
-    micro_rows: dict[str, int] = Field(
+    micro_rows: dict[str, Annotated[int, Field(ge=1, le=MOST_BATCH_ROWS)]] = Field(
         {"text": 8, "pairs": 64, "interleaved": 8, "instruction": 32},
         description="Most rows of one forward pass, by stream.",
     )
     beta_1: float = Field(0.9, ge=0, lt=1, description="AdamW (KOSMOS-1: 0.9).")
     beta_2: float = Field(0.98, ge=0, lt=1, description="AdamW (KOSMOS-1: 0.98).")
-    epsilon: float = Field(1e-6, gt=0, description="AdamW (KOSMOS-2's script: 1e-6).")
-    weight_decay: float = Field(0.01, ge=0, description="KOSMOS-1: 0.01, on all parameters.")
-    clip_norm: float = Field(2.0, gt=0, description="Largest gradient norm (KOSMOS-2's script: 2).")
+    epsilon: float = Field(
+        1e-6, gt=0, allow_inf_nan=False, description="AdamW (KOSMOS-2's script: 1e-6)."
+    )
+    weight_decay: float = Field(
+        0.01, ge=0, allow_inf_nan=False, description="KOSMOS-1: 0.01, on all parameters."
+    )
+    clip_norm: float = Field(
+        2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Largest gradient norm (KOSMOS-2's script: 2).",
+    )
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     activation_checkpointing: bool = False
     compile: bool = Field(False, description="torch.compile every layer.")
@@ -99,7 +128,7 @@ class TrainingConfig(Section):
     )
     evaluate_every: int = Field(1_000, ge=1, description="Steps between evaluations.")
     checkpoint_every: int = Field(1_000, ge=1, description="Steps between checkpoints.")
-    seed: int = 0
+    seed: int = Field(0, ge=-_SEEDS, lt=_SEEDS)
 
 
 class Config(Section):
@@ -122,13 +151,22 @@ def load_config(name: str) -> Config:
     )
     if name in shipped:
         text = (files("training") / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+    elif os.path.isfile(name):
+        return read_config(Path(name))
     else:
         raise UsageError(
             f"--config must be one of {', '.join(shipped)} or a YAML file (got {name!r})."
         )
+    return Config.model_validate(yaml.safe_load(text))
+
+
+def read_config(path: Path) -> Config:
+    """The configuration that a YAML file holds.
+
+    Raises:
+        UsageError: the file doesn't fit.
+    """
     try:
-        return Config.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
-        raise UsageError(f"{name} is no configuration: {error}") from error
+        return Config.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationError, RecursionError) as error:
+        raise UsageError(f"{path} is no configuration: {error}") from error

@@ -11,19 +11,27 @@ from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from itertools import count as numbers_from
 
 from schemas.errors import UsageError
 from schemas.manifest import ShardFile
 from schemas.mixture import Phase
 from schemas.source import Format
-from training.batches import Batch, make_batch
-from training.order import GlobalOrder, Place, SourceOrder, Stream
+from tokenization.shard_batches import CorruptShardError
+from training.arguments import (
+    MOST_BATCH_ROWS,
+    MOST_IMAGE_SIZE,
+    MOST_PREFETCH,
+    MOST_ROWS,
+    MOST_WORKERS,
+    rank_of_world,
+    seed_number,
+    whole_number,
+)
+from training.batches import Batch, RowError, make_batch
+from training.order import GlobalOrder, Place, SourceOrder, Stream, no_rows
 from training.rows import Row, ShardRows
 from training.shard_set import ShardSet
-
-if TYPE_CHECKING:
-    from torch.utils.data import IterableDataset
 
 _OPEN_SHARDS = 64
 _FETCHERS = 4
@@ -31,7 +39,11 @@ _FETCHERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderOptions:
-    """How rows are grouped; the global order depends on streams and seed alone."""
+    """How rows are grouped; the global order depends on streams and seed alone.
+
+    Raises:
+        UsageError: a value is out of its range, or a stream has no `micro_rows`.
+    """
 
     streams: tuple[Stream, ...]
     micro_rows: Mapping[str, int]
@@ -45,6 +57,16 @@ class LoaderOptions:
     world: int = 1
     window: int = 8
     """Shards among which the rows of a source are shuffled."""
+
+    def __post_init__(self) -> None:
+        for stream in self.streams:
+            rows = self.micro_rows.get(stream.name)
+            whole_number(f"micro_rows of {stream.name}", rows, 1, MOST_BATCH_ROWS)
+        whole_number("image_size", self.image_size, 1, MOST_IMAGE_SIZE)
+        seed_number(self.seed)
+        whole_number("held_out", self.held_out, 0, MOST_ROWS)
+        rank_of_world(self.rank, self.world)
+        whole_number("window", self.window, 1, MOST_ROWS)
 
 
 class ShardReader:
@@ -75,25 +97,41 @@ class ShardReader:
 
     def _open_shard(self, source: str, shard: int) -> ShardRows:
         file = self.file(source, shard)
-        return ShardRows(self.shards.local_path(file), file.seal)
+        try:
+            return ShardRows(self.shards.local_path(file), file.seal)
+        except FileNotFoundError as error:
+            raise self.shards.damage(file, "is missing") from error
 
     def row(self, place: Place) -> Row:
-        return self._open(place.source, place.shard).row(place.row)
+        """The row of a place.
+
+        Raises:
+            CorruptShardError: its shard is missing or damaged.
+        """
+        return self._row(place.source, place.shard, place.row)
+
+    def _row(self, source: str, shard: int, row: int) -> Row:
+        return self._open(source, shard).row(row)
+
+    def _damage(self, source: str, shard: int, row: int, problem: str) -> CorruptShardError:
+        return self.shards.damage(self.file(source, shard), f"is damaged: row {row} {problem}")
 
     def rows(self, start: int = 0) -> Iterator[tuple[Place, Row]]:
-        """This rank's rows of the global order from number `start` on, one by one, for ever."""
-        number = start + self.options.rank
-        while True:
-            place = self.order.place(number)
-            yield place, self.row(place)
-            number += self.options.world
+        """This rank's rows of the global order from number `start` on, one by one, for ever.
+
+        Raises:
+            UsageError: `start` is no number of a row.
+        """
+        first = whole_number("start", start, 0, MOST_ROWS) + self.options.rank
+        places = map(self.order.place, numbers_from(first, self.options.world))
+        return ((place, self.row(place)) for place in places)
 
     def held_out(self, source: str, count: int) -> Iterator[Batch]:
         """The rows of a source that training never sees, `count` in a batch."""
         held = self.sources[source].held_out
         for start in range(0, len(held), count):
-            rows = [self._open(source, s).row(r) for s, r in held[start : start + count]]
-            yield self._batch(source, [source] * len(rows), rows, count)
+            places = [(source, shard, row) for shard, row in held[start : start + count]]
+            yield self._batch(source, places, count)
 
     @cached_property
     def step_units(self) -> int:
@@ -105,7 +143,11 @@ class ShardReader:
         return -(-rows // self.options.micro_rows[stream.name])
 
     def unit(self, number: int) -> Batch:
-        """A micro-batch of this rank; `number` counts through all steps."""
+        """A micro-batch of this rank; `number` counts through all steps.
+
+        Raises:
+            CorruptShardError: a shard is missing or damaged, or an image can't be decoded.
+        """
         step, index = divmod(number, self.step_units)
         first = step * self.order.step_rows
         for stream in self.options.streams:
@@ -119,19 +161,27 @@ class ShardReader:
         rank, world = self.options.rank, self.options.world
         size = self.options.micro_rows[stream.name]
         inside = range(rank, stream.step_rows, world)[index * size : (index + 1) * size]
-        places = [self.order.place(first + offset) for offset in inside]
-        rows = [self.row(place) for place in places]
-        return self._batch(stream.name, [place.source for place in places], rows, size)
+        found = [self.order.place(first + offset) for offset in inside]
+        places = [(place.source, place.shard, place.row) for place in found]
+        return self._batch(stream.name, places, size)
 
-    def _batch(self, stream: str, sources: list[str], rows: list[Row], size: int) -> Batch:
-        return make_batch(
-            stream,
-            rows,
-            [self._formats[source] for source in sources],
-            batch_rows=size,
-            image_slots=self.shards.manifest.image_slots,
-            image_size=self.options.image_size,
-        )
+    def _batch(self, stream: str, places: list[tuple[str, int, int]], size: int) -> Batch:
+        """A batch of rows by source, shard and row.
+
+        Raises:
+            CorruptShardError: a shard is missing or damaged, or an image can't be decoded.
+        """
+        try:
+            return make_batch(
+                stream,
+                [self._row(*place) for place in places],
+                [self._formats[source] for source, _, _ in places],
+                batch_rows=size,
+                image_slots=self.shards.manifest.image_slots,
+                image_size=self.options.image_size,
+            )
+        except RowError as error:
+            raise self._damage(*places[error.index], error.problem) from error
 
     def copies_needed(self, step: int) -> set[tuple[str, int]]:
         """Shards that this step and the next ones read, by source and number."""
@@ -202,9 +252,16 @@ def _stream_of(shards: ShardSet, phase: Phase, row_format: Format) -> Stream | N
 
 
 def _row_tokens(shards: ShardSet, source: str) -> float:
-    """Mean tokens of a row."""
+    """Mean tokens of a row.
+
+    Raises:
+        UsageError: the source has no rows.
+    """
     files = shards.shards_of(source)
-    return sum(file.tokens for file in files) / sum(file.rows for file in files)
+    rows = sum(file.rows for file in files)
+    if rows == 0:
+        raise no_rows(source)
+    return sum(file.tokens for file in files) / rows
 
 
 class CopyKeeper:
@@ -238,9 +295,12 @@ class ShardLoader:
     """What a training loop iterates over.
 
     Args:
-        start: number of the first step.
+        start: number of the first step, from 0.
         workers: processes that read and decode; 0 does so in this one.
-        prefetch: batches that each worker makes ahead.
+        prefetch: batches that each worker makes ahead, from 1.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     def __init__(
@@ -253,9 +313,9 @@ class ShardLoader:
         prefetch: int = 2,
     ) -> None:
         self.reader = ShardReader(shards, options)
-        self._workers = workers
-        self._prefetch = prefetch
-        self.step = start
+        self._workers = whole_number("workers", workers, 0, MOST_WORKERS)
+        self._prefetch = whole_number("prefetch", prefetch, 1, MOST_PREFETCH)
+        self.step = whole_number("start", start, 0, MOST_ROWS // self.reader.order.step_rows)
 
     def state(self) -> dict[str, int]:
         """Rows taken from each source by all ranks together: all that a resume needs."""
@@ -265,7 +325,7 @@ class ShardLoader:
         """Go on after the rows of a state.
 
         Raises:
-            UsageError: the state is none of this order, or lies within a step.
+            UsageError: it is no state, or none of this order, or lies within a step.
         """
         number = self.reader.order.number(state)
         step, rest = divmod(number, self.reader.order.step_rows)
@@ -304,89 +364,3 @@ class ShardLoader:
             self.reader.shards, self.reader.options, self._workers, self._prefetch, first
         ) as pool:
             yield from pool.batches()
-
-
-class OpenShards:
-    """A run's shards, ready to iterate over: `curate.open_shards(path)`."""
-
-    def __init__(self, shards: ShardSet, options: LoaderOptions, state: Mapping[str, int]) -> None:
-        self._shards = shards
-        self._options = options
-        self.reader = ShardReader(shards, options)
-        self._start = self.reader.order.number(state) if state else 0
-
-    def rows(self) -> Iterator[tuple[Place, Row]]:
-        """This rank's rows, for ever; `Place.number` + 1 rows are then behind."""
-        return self.reader.rows(self._start)
-
-    def state_after(self, number: int) -> dict[str, int]:
-        """The state to resume with once the rows below `number` have been used."""
-        return self.reader.order.state(number)
-
-    def batches(self, workers: int = 0) -> Iterator[Batch]:
-        """NumPy batches of this rank, for ever."""
-        first = self._first_batch()
-        loader = ShardLoader(self._shards, self._options, start=first, workers=workers)
-        for batches in loader.steps():
-            yield from batches
-
-    def dataset(self) -> IterableDataset[dict[str, Any]]:
-        """The batches as a PyTorch IterableDataset of tensors, for ever.
-
-        Use it as `DataLoader(dataset, batch_size=None, num_workers=N)`: batches come in the same
-        order for every N.
-        """
-        from training.torch_backend.dataset import ShardDataset
-
-        return ShardDataset(self._shards, self._options, self._first_batch())
-
-    def _first_batch(self) -> int:
-        batch, rest = divmod(self._start, self.reader.order.step_rows)
-        if rest:
-            raise UsageError(f"the state lies {rest} rows inside batch {batch}: use rows()")
-        return batch
-
-
-def open_shards(
-    path: str,
-    *,
-    batch_rows: int = 8,
-    source: str | None = None,
-    image_size: int | None = None,
-    seed: int | None = None,
-    rank: int = 0,
-    world: int = 1,
-    state: Mapping[str, int] | None = None,
-    cache: str | None = None,
-) -> OpenShards:
-    """Open the shards of a finished run for reading, without a trainer.
-
-    Args:
-        path: run directory: local, or any fsspec address.
-        batch_rows: rows of a batch, over all ranks.
-        source: take one source alone; else all are mixed as pretraining mixes them or, where the
-            recipe has no mixture, by their weights.
-        image_size: pixels of a side; else that of the stored images.
-        seed: of the order; else the recipe's.
-        state: rows taken from each source, to go on after them.
-        cache: folder for copies of shards that are not local.
-
-    Raises:
-        UsageError: no finished run, no such source, or a state of another mixture.
-    """
-    shards = ShardSet(path, cache)
-    manifest = shards.manifest
-    if source is None:
-        streams = (one_stream(shards, batch_rows),)
-    else:
-        shards.shards_of(source)
-        streams = (Stream(name=source, sources=(source,), shares=(1.0,), step_rows=batch_rows),)
-    options = LoaderOptions(
-        streams=streams,
-        micro_rows={stream.name: -(-stream.step_rows // world) for stream in streams},
-        image_size=image_size or manifest.image_size,
-        seed=manifest.seed if seed is None else seed,
-        rank=rank,
-        world=world,
-    )
-    return OpenShards(shards, options, state or {})

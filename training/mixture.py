@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 CYCLE = 10_000
+_NEAR = 100
+"""Rows by which a source may seem to be ahead or behind; in truth these are fewer than ten."""
 
 
 class Mixture:
@@ -26,7 +28,8 @@ class Mixture:
     """
 
     def __init__(self, shares: Sequence[float]) -> None:
-        exact = np.asarray(shares, np.float64) / np.sum(shares) * CYCLE
+        self._shares = np.asarray(shares, np.float64) / np.sum(shares)
+        exact = self._shares * CYCLE
         self._always = np.floor(exact + 1e-9).astype(np.int64)
         self._owed_each = np.maximum(exact - self._always, 0.0)
         self._open = CYCLE - int(self._always.sum())
@@ -49,7 +52,11 @@ class Mixture:
         cycle, place = divmod(number, CYCLE)
         sources, _ = self._cycle(cycle)
         within = np.bincount(sources[:place], minlength=len(self._always))
-        return self._counts[cycle] + within
+        return self._before(cycle) + within
+
+    def is_near(self, counts: Sequence[int]) -> bool:
+        """Whether rows of each source are about as many as their shares: told without counting."""
+        return bool(np.abs(np.asarray(counts) - self._shares * sum(counts)).max() <= _NEAR)
 
     def _spread(self) -> npt.NDArray[np.int64]:
         """Source numbers of a cycle, each in even steps; -1 at the open places."""
@@ -61,17 +68,26 @@ class Mixture:
         )
         return np.asarray(owners[np.lexsort((owners, ideal))], np.int64)
 
-    def _make_cycle(self, cycle: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _before(self, cycle: int) -> npt.NDArray[np.int64]:
+        """Rows of each source before a cycle."""
+        if self._open == 0:
+            all_alike: npt.NDArray[np.int64] = self._always * cycle
+            return all_alike
         while len(self._fillings) <= cycle:
             self._fill()
+        return self._counts[cycle]
+
+    def _make_cycle(self, cycle: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        before = self._before(cycle)
         sources = self._template.copy()
-        sources[sources == -1] = self._fillings[cycle]
+        if self._open:
+            sources[sources == -1] = self._fillings[cycle]
         order = np.argsort(sources, kind="stable")
         lengths = np.bincount(sources, minlength=len(self._always))
         counters = np.empty(CYCLE, np.int64)
         starts = np.cumsum(lengths) - lengths
         counters[order] = np.arange(CYCLE) - np.repeat(starts, lengths)
-        return sources, counters + self._counts[cycle][sources]
+        return sources, counters + before[sources]
 
     def _fill(self) -> None:
         """Give the open places of the next cycle to the sources that are owed most."""

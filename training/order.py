@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import UsageError
 from schemas.identity import content_key, mix
+from training.arguments import MOST_BATCH_ROWS, MOST_EPOCHS, MOST_ROWS, shown, whole_number
 from training.mixture import Mixture
 
 HELD_OUT_SHARE = 10
@@ -35,6 +37,14 @@ def shuffled(count: int, *key: str) -> Numbers:
     return np.argsort(mix(mix(np.arange(count, dtype=np.uint64)) ^ seed), kind="stable")
 
 
+def no_rows(source: str) -> UsageError:
+    """The error of a source that holds nothing to train on, to be raised."""
+    return UsageError(
+        f"source {source!r} has no rows. Take it out of the recipe and build again: "
+        "the shards of the others are kept."
+    )
+
+
 class SourceOrder:
     """The rows of one source, in an order of their own in every epoch.
 
@@ -44,6 +54,9 @@ class SourceOrder:
     Args:
         rows: number of rows of each shard.
         held_out: rows that are kept for evaluation.
+
+    Raises:
+        UsageError: the source has no rows.
     """
 
     def __init__(
@@ -56,6 +69,8 @@ class SourceOrder:
         self.held_out = self._hold_out(min(held_out, sum(rows) // HELD_OUT_SHARE))
         """Shard and row of each row that no epoch holds."""
         self.total = sum(free.size for free in self._free)
+        if self.total == 0:
+            raise no_rows(name)
         self._shards_of = lru_cache(maxsize=2)(self._make_shard_order)
         self._rows_of = lru_cache(maxsize=3)(self._make_window)
 
@@ -71,11 +86,7 @@ class SourceOrder:
         return held
 
     def locate(self, counter: int) -> tuple[int, int]:
-        """Shard and row of the row that comes after `counter` others.
-
-        Raises:
-            ZeroDivisionError: the source has no rows.
-        """
+        """Shard and row of the row that comes after `counter` others."""
         epoch, place = divmod(counter, self.total)
         _, ends = self._shards_of(epoch)
         window = int(np.searchsorted(ends, place, side="right"))
@@ -120,6 +131,9 @@ class Stream:
     step_rows: int
     """Rows in every step."""
 
+    def __post_init__(self) -> None:
+        whole_number(f"stream {self.name!r}: step_rows", self.step_rows, 1, MOST_BATCH_ROWS)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -158,11 +172,11 @@ class GlobalOrder:
 
     def state(self, number: int) -> dict[str, int]:
         """Rows taken from each source by the first `number` rows."""
-        step, offset = divmod(number, self.step_rows)
         state: dict[str, int] = {}
-        for stream, mixture, end in zip(self.streams, self._mixtures, self._ends, strict=True):
-            own = min(max(offset - (end - stream.step_rows), 0), stream.step_rows)
-            counts = mixture.counts(step * stream.step_rows + own)
+        for stream, mixture, rows in zip(
+            self.streams, self._mixtures, self._rows_of_streams(number), strict=True
+        ):
+            counts = mixture.counts(rows)
             state.update(zip(stream.sources, counts.tolist(), strict=True))
         return state
 
@@ -170,13 +184,60 @@ class GlobalOrder:
         """The inverse of `state`.
 
         Raises:
-            UsageError: the state is none of this order: sources, weights or rows per step differ.
+            UsageError: it is no state, or none of this order: sources, weights or rows per step
+                differ.
         """
-        number = sum(state.values())
-        expected = self.state(number)
-        if expected != dict(state):
+        counts = self._checked(state)
+        number = whole_number("rows of the loader's state", sum(counts.values()), 0, MOST_ROWS)
+        found = ""
+        if self._is_near(number, counts):
+            expected = self.state(number)
+            if expected == counts:
+                return number
+            found = f", which after {number:,} rows has {expected}"
+        raise UsageError(
+            f"the loader's state {counts} is none of this mixture{found}. "
+            "Resume with the sources, weights and rows per step of then."
+        )
+
+    def _is_near(self, number: int, counts: Mapping[str, int]) -> bool:
+        """Whether the counts can be those of a state: told without going through all rows."""
+        for stream, mixture, rows in zip(
+            self.streams, self._mixtures, self._rows_of_streams(number), strict=True
+        ):
+            own = [counts[name] for name in stream.sources]
+            if sum(own) != rows or not mixture.is_near(own):
+                return False
+        return True
+
+    def _rows_of_streams(self, number: int) -> list[int]:
+        """Rows of each stream among the first `number`."""
+        step, offset = divmod(number, self.step_rows)
+        return [
+            step * stream.step_rows
+            + min(max(offset - (end - stream.step_rows), 0), stream.step_rows)
+            for stream, end in zip(self.streams, self._ends, strict=True)
+        ]
+
+    def _checked(self, state: Any) -> dict[str, int]:
+        """A state, which came from outside.
+
+        Raises:
+            UsageError: it is no whole number of rows for every source, or too many.
+        """
+        names = [name for stream in self.streams for name in stream.sources]
+        if not isinstance(state, Mapping) or set(state) != set(names):
             raise UsageError(
-                f"the loader's state {dict(state)} is none of this mixture, which after {number} "
-                f"rows has {expected}. Resume with the sources, weights and rows per step of then."
+                f"the loader's state is none of this mixture: it must hold the rows taken from "
+                f"each of {', '.join(names)} (got {shown(state)}). Resume with the sources of then."
             )
-        return number
+        return {
+            name: whole_number(
+                f"the loader's state: {name}",
+                state[name],
+                0,
+                min(MOST_ROWS, MOST_EPOCHS * self._sources[name].total),
+                f", for the source has {self._sources[name].total:,} rows",
+            )
+            for name in names
+        }

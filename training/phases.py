@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from schemas.errors import UsageError
 from schemas.mixture import Phase
+from training.arguments import MOST_ROWS, MOST_WORKERS, shown, whole_number
 from training.config import Config
 from training.loader import LoaderOptions, ShardLoader, streams_of
 from training.shard_set import ShardSet
@@ -21,7 +22,11 @@ Tell = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """One training, from its first step or from its last checkpoint on."""
+    """One training, from its first step or from its last checkpoint on.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
 
     shards: ShardSet
     directory: TrainingDirectory
@@ -33,6 +38,16 @@ class TrainingJob:
     strategy: Literal["ddp", "fsdp"] = "ddp"
     until: int | None = None
     """Step to stop at, before the phase's last."""
+
+    def __post_init__(self) -> None:
+        chosen = {"phase_name": get_args(PhaseName), "strategy": ("ddp", "fsdp")}
+        for name, allowed in chosen.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise UsageError(f"{name} must be {' or '.join(allowed)} (got {shown(value)}).")
+        whole_number("workers", self.workers, 0, MOST_WORKERS)
+        if self.until is not None:
+            whole_number("until", self.until, 1, MOST_ROWS)
 
     @property
     def phase(self) -> Phase:

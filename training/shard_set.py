@@ -37,10 +37,18 @@ class ShardSet:
     Args:
         root: run directory, as `--out` of `build-shards`; local or any fsspec address.
         cache: folder for copies of shards that are not local; None for one of this process.
+
+    Raises:
+        UsageError: a path is empty.
     """
 
     root: str
     cache: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.root or self.cache == "":
+            name = "cache" if self.root else "path of the run"
+            raise UsageError(f"the {name} must be a path or an address (got '').")
 
     def __reduce__(self) -> tuple[type[ShardSet], tuple[str, str | None]]:
         """Another process looks for copies in the same folder."""
@@ -53,14 +61,9 @@ class ShardSet:
         Raises:
             UsageError: there is no finished run, or its manifest can't be read.
         """
+        content = self._read(MANIFEST_PATH)
         try:
-            with fsspec.open(f"{self.root}/{MANIFEST_PATH}", "rb") as stream:
-                return Manifest.model_validate_json(stream.read())
-        except FileNotFoundError as error:
-            raise UsageError(
-                f"{self.root} holds no finished shards ({MANIFEST_PATH} is missing). "
-                "Give the --out of a `curate build-shards` that ran to its end."
-            ) from error
+            return Manifest.model_validate_json(content)
         except ValidationError as error:
             raise UsageError(f"{self.root}/{MANIFEST_PATH} is no manifest: {error}") from error
 
@@ -69,16 +72,29 @@ class ShardSet:
         """The run's tokenizer.
 
         Raises:
+            UsageError: there is no finished run.
             VocabularyError: its file is not the one that the shards were made with.
         """
-        with fsspec.open(f"{self.root}/{TOKENIZER_PATH}", "rb") as stream:
-            model = stream.read()
+        model = self._read(TOKENIZER_PATH)
         if hashlib.sha256(model).hexdigest() != self.manifest.tokenizer_sha256:
             raise VocabularyError(
                 f"{self.root}/{TOKENIZER_PATH} is not the tokenizer of these shards. "
                 "Run the same `curate build-shards` again: it writes it anew."
             )
         return Vocabulary(model)
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with fsspec.open(f"{self.root}/{path}", "rb") as stream:
+                content: bytes = stream.read()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UsageError(
+                f"{self.root} holds no finished shards ({path} is missing). "
+                "Give the --out of a `curate build-shards` that ran to its end."
+            ) from error
+        except (ValueError, ImportError) as error:  # An address of a kind that fsspec has not.
+            raise UsageError(f"{self.root!r} can't be opened: {error}.") from error
+        return content
 
     def shards_of(self, source: str) -> list[ShardFile]:
         """The shards of a source, in the order of their names.
@@ -122,6 +138,13 @@ class ShardSet:
                 f"{self.root}: {listed}{more}. "
                 "Run the same `curate build-shards` again: it makes damaged shards anew."
             )
+
+    def damage(self, shard: ShardFile, problem: str) -> CorruptShardError:
+        """The error of a shard that can't be read as it should be, to be raised."""
+        return CorruptShardError(
+            f"{self.root}: shards/{shard.path} {problem}. "
+            f"`curate verify {self.root}` tells which shards are not as they were written."
+        )
 
     def _address(self, shard: ShardFile) -> str:
         return f"{self.root}/shards/{shard.path}"
@@ -172,7 +195,12 @@ class ShardSet:
             return None
         if self.cache is None:
             return self._temporary.name
-        Path(self.cache).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(self.cache).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, ValueError) as error:
+            raise UsageError(
+                f"the cache must be a folder (got {self.cache!r}, which can't be one: {error})."
+            ) from error
         return self.cache
 
     @cached_property

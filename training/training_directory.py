@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.errors import UsageError
-from training.config import Config
+from training.config import Config, read_config
 
 METRICS = "metrics.jsonl"
 _MARKER = "checkpoint.json"
@@ -42,10 +43,19 @@ class CheckpointFacts:
     """Run directory that was trained on."""
 
 
+_FACTS = TypeAdapter(CheckpointFacts)
+
+
 class TrainingDirectory:
-    """Paths below one local folder."""
+    """Paths below one local folder.
+
+    Raises:
+        UsageError: its path is empty.
+    """
 
     def __init__(self, path: str | Path) -> None:
+        if not str(path):
+            raise UsageError("the folder of a training must be a path (got ''). Give --to DIR.")
         self.path = Path(path)
 
     def begin(self, config: Config) -> None:
@@ -68,9 +78,12 @@ class TrainingDirectory:
                 shutil.rmtree(folder)
 
     def config(self) -> Config:
-        """The configuration that it was trained with."""
-        text = (self.path / "config.yaml").read_text(encoding="utf-8")
-        return Config.model_validate(yaml.safe_load(text))
+        """The configuration that it was trained with.
+
+        Raises:
+            UsageError: the file doesn't fit.
+        """
+        return read_config(self.path / "config.yaml")
 
     def checkpoints(self) -> list[Path]:
         """Whole checkpoints, the earliest first."""
@@ -92,8 +105,14 @@ def read_facts(checkpoint: Path) -> CheckpointFacts:
     Raises:
         UsageError: the folder is none.
     """
+    marker = checkpoint / _MARKER
     try:
-        return CheckpointFacts(**json.loads((checkpoint / _MARKER).read_text(encoding="utf-8")))
+        return _FACTS.validate_json(marker.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise UsageError(
+            f"{marker} is damaged, or of another version: {error}. Delete the folder {checkpoint} "
+            "to go on from the checkpoint before it."
+        ) from error
     except FileNotFoundError as error:
         raise UsageError(
             f"{checkpoint} is no checkpoint ({_MARKER} is missing). "
@@ -107,6 +126,8 @@ def find_checkpoint(path: str) -> Path:
     Raises:
         UsageError: there is none.
     """
+    if not path:
+        raise UsageError("a checkpoint must be a folder (got ''). Give the --to of a training.")
     folder = Path(path)
     if (folder / _MARKER).exists():
         return folder

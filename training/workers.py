@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.errors import CurateError
 from training.batches import Batch
 from training.loader import LoaderOptions, ShardReader
 from training.shard_set import ShardSet
@@ -23,8 +25,8 @@ ARRAYS = ("input_ids", "loss_mask", "segments", "positions", "images", "image_po
 """Fields of a batch that are handed over through shared memory."""
 
 
-class WorkerError(RuntimeError):
-    """A worker ended; the message holds what it raised."""
+class WorkerError(CurateError):
+    """A worker was killed, or ended by a fault of ours, whose trace the message holds."""
 
 
 class WorkerPool:
@@ -74,23 +76,25 @@ class WorkerPool:
         """The units in order, for ever.
 
         Raises:
-            WorkerError: a worker raised, or was killed.
+            CurateError: a worker raised it.
+            WorkerError: a worker raised something else, or was killed.
         """
         turn = 0
         while True:
             connection = self._connections[turn]
             with self._alive(turn):
                 message = connection.recv()
-            if isinstance(message, str):
-                raise WorkerError(f"loader worker {turn}: {message}")
+            if isinstance(message, CurateError):
+                raise message
             yield self._receive(*message)
-            with self._alive(turn):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                # What became of a worker that is gone is told when its turn comes again.
                 connection.send(message[0])
             turn = (turn + 1) % len(self._connections)
 
     @contextmanager
     def _alive(self, turn: int) -> Iterator[None]:
-        """Talk to a worker; one that is gone is told in words, whatever it was asked."""
+        """Listen to a worker; one that is gone is told in words."""
         try:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
@@ -135,8 +139,10 @@ def _work(
             number += stride
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # The training process has ended.
-    except Exception as error:  # To be raised there.
-        connection.send(f"{type(error).__name__}: {error}")
+    except CurateError as error:  # To be raised there.
+        connection.send(error)
+    except Exception:
+        connection.send(WorkerError(f"a loader worker failed:\n{traceback.format_exc()}"))
     finally:
         for memory in owned.values():
             memory.close()

@@ -94,7 +94,7 @@ def _cpu_seconds() -> float:
 
 
 def _curate(folder: Path, workers: int) -> Iterator[dict[str, Any]]:
-    from training.loader import open_shards
+    from training.opened import open_shards
     from training.torch_backend.dataset import tensors_of
 
     opened = open_shards(str(folder / "curate"), batch_rows=BATCH)
@@ -104,7 +104,7 @@ def _curate(folder: Path, workers: int) -> Iterator[dict[str, Any]]:
 def _curate_dataset(folder: Path, workers: int) -> Iterable[dict[str, Any]]:
     from torch.utils.data import DataLoader
 
-    from training.loader import open_shards
+    from training.opened import open_shards
 
     dataset = open_shards(str(folder / "curate"), batch_rows=BATCH).dataset()
     return DataLoader(dataset, batch_size=None, num_workers=workers)

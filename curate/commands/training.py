@@ -150,7 +150,7 @@ def train(
         shards.refuse(_verified(shards))
     job = TrainingJob(
         shards=shards,
-        directory=TrainingDirectory(to or f"{out}/training/{name}"),
+        directory=TrainingDirectory(f"{out}/training/{name}" if to is None else to),
         config=config,
         phase_name=_PHASES[phase],  # type: ignore[arg-type]
         start_from=None if start_from is None else find_checkpoint(start_from),
@@ -280,16 +280,20 @@ def generate(
     curate generate CHECKPOINT --image photo.jpg --prompt "An image of"
     """
     _require("torch")
+    from training.batches import PictureError
     from training.shard_set import ShardSet
     from training.torch_backend.generate import Sampling, load_generator
     from training.training_directory import find_checkpoint, read_facts
 
     folder = find_checkpoint(checkpoint)
-    vocabulary = ShardSet(shards or read_facts(folder).shards).vocabulary
-    generator = load_generator(folder, vocabulary)
+    vocabulary = ShardSet(read_facts(folder).shards if shards is None else shards).vocabulary
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens)
+    generator = load_generator(folder, vocabulary)
     for path in images or (None,):
-        text = generator.generate(path and path.read_bytes(), prompt, sampling)
+        try:
+            text = generator.generate(path and path.read_bytes(), prompt, sampling)
+        except PictureError as error:
+            fail(f"{path} {error}. Give a whole image file.", 2)
         if as_json:
             say_json({"image": path and str(path), "prompt": prompt, "text": text})
         else:

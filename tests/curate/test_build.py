@@ -191,6 +191,41 @@ def test_what_is_done_is_not_done_again(
     assert {p: p.stat().st_mtime_ns for p in out.glob("*/**/part-*.parquet")} == before
 
 
+def test_finished_parts_of_unfinished_stages_are_not_made_again(
+    curate: Curate, run_folder: Path, crawl_folder: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    """Every stage as a kill in its middle leaves it: without its end, every second part missing."""
+    out = tmp_path / "copy"
+    shutil.copytree(run_folder, out)
+    kept, gone = [], []
+    for success in (out / "stages").glob("*/_SUCCESS.json"):
+        success.unlink()
+        markers = sorted(success.parent.rglob("*.json"))
+        kept += markers[::2]
+        gone += markers[1::2]
+    for marker in gone:
+        marker.unlink()
+    assert len(gone) > 15
+    ledgers = [_ledger_of(out, marker) for marker in kept]
+    before = {path: _identity(path) for path in (*kept, *ledgers) if path.exists()}
+    assert len(before) > len(kept)
+    curate("build-shards", recipe_path, "--input", f"{crawl_folder}/*.warc.gz", "--out", out)
+    assert {path: _identity(path) for path in before} == before
+    assert all(marker.exists() for marker in gone)
+    assert shard_bytes(out) == shard_bytes(run_folder)
+
+
+def _ledger_of(out: Path, marker: Path) -> Path:
+    part = marker.relative_to(out / "stages").with_suffix(".parquet")
+    return out / "ledger" / part
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Another one where the file was written again, be it with the same bytes."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
 def test_until_stops_and_a_later_run_goes_on(
     curate: Curate, run_folder: Path, crawl_folder: Path, recipe_path: Path, tmp_path: Path
 ) -> None:

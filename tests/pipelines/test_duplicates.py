@@ -17,19 +17,21 @@ from datasketch import MinHash, MinHashLSH
 
 from dedup.minhash import MinHasher
 from dedup.nodes import preference
-from pipelines import documents, signatures
+from pipelines import documents, groups, signatures
 from pipelines.deduplication import search
 from pipelines.deduplication.job import Sizes
-from pipelines.duplicates import run_duplicates
+from pipelines.duplicates import VerdictTask, make_verdicts, run_duplicates
 from pipelines.engine import Engine
+from pipelines.part import PartWriter, marker_path
 from pipelines.parts import PartTask, run_parts
-from pipelines.plan import RunPlan, plan_parts
+from pipelines.plan import InputPart, RunPlan, plan_parts
 from pipelines.run_directory import RunDirectory
 from pipelines.tasks import WorkError
 from schemas.errors import UsageError
+from schemas.ledger import Tally
 from schemas.purging import Dedup
 from schemas.recipe import Recipe
-from schemas.source import Source
+from schemas.source import Format, Source
 from tests.texts import prose, with_words_replaced
 
 SMALL = Sizes(group_documents=70, partition_rows=500)
@@ -37,13 +39,19 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def run_of(folder: Path, dedup: Dedup, parts: list[list[Row]], workers: int = 1) -> Iterator[tuple]:
+def run_of(
+    folder: Path,
+    dedup: Dedup,
+    parts: list[list[Row]],
+    workers: int = 1,
+    row_format: Format = "text",
+) -> Iterator[tuple]:
     """A run directory with the documents of JSON lines files, and their signatures."""
     (folder / "in").mkdir(parents=True)
     for number, rows in enumerate(parts):
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / "in" / f"{number}.jsonl").write_text(lines)
-    source = Source(kind="jsonl", format="text", paths=(str(folder / "in"),), pages=True)
+    source = Source(kind="jsonl", format=row_format, paths=(str(folder / "in"),), pages=True)
     recipe = Recipe(name="test", sources={"texts": source}, dedup=dedup)
     plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
     run = RunDirectory(str(folder / "run"))
@@ -227,6 +235,66 @@ def test_earlier_runs_are_not_taken_again(tmp_path: Path) -> None:
         deduplicate(tmp_path / "third", [new], Dedup(bands=20, against=(run.root,)))
     with pytest.raises(UsageError, match="has no signatures"):
         deduplicate(tmp_path / "fourth", [new], Dedup(against=(str(tmp_path / "nowhere"),)))
+
+
+def test_the_ledger_tells_a_dropped_document_with_its_images(tmp_path: Path) -> None:
+    """A row for the document, with the id of the one that is kept, and one for each image."""
+    page = "https://h/page"
+    shown = [{"type": "image", "url": f"https://h/{name}.png"} for name in "ab"]
+    rows = [
+        {
+            "id": name,
+            "url": page,
+            "segments": [{"type": "text", "text": prose("page", length)}, *shown],
+        }
+        for name, length in (("kept", 90), ("gone", 30))
+    ]
+    with run_of(tmp_path, Dedup(exact=False, near=False), [rows], row_format="interleaved") as made:
+        engine, run, plan = made
+        run_duplicates(engine, run, plan, SMALL)
+        (path,) = run.list("ledger/duplicates", suffix=".parquet")
+        with run.open(path) as stream:
+            told = pq.read_table(stream).to_pylist()
+        (name,) = (part.name for part in plan.parts)
+        tally = run.read_json(marker_path("duplicates", name))["tally"]
+    found = {(r["kind"], r["id"], r["url"], r["rule"], r["value"], r["match"]) for r in told}
+    assert found == {
+        ("document", "gone", page, "dedup.url", page, "kept"),
+        ("node", "gone", "https://h/a.png", "node.document_dropped", "dedup.url", ""),
+        ("node", "gone", "https://h/b.png", "node.document_dropped", "dedup.url", ""),
+    }
+    assert len(told) == 3
+    assert Tally.from_json(tally).imbalances() == []
+
+
+def test_rows_beyond_one_batch_keep_their_numbers(tmp_path: Path) -> None:
+    """A documents file is read in batches of 65,536 rows; the last row of more is the copy."""
+    count = 65_540
+    source = Source(kind="jsonl", format="text", paths=("x",))
+    part = InputPart(number=0, source="texts", index=0, path="x", file_name="x", size=1)
+    plan = RunPlan(
+        recipe=Recipe(name="test", sources={"texts": source}), fingerprint="f", parts=(part,)
+    )
+    run = RunDirectory(str(tmp_path))
+    ids = [f"d{n}" for n in range(count)]
+    with run.publish(f"documents/{part.name}.parquet") as local:
+        pq.write_table(pa.table({"id": ids, "url": [""] * count}), local)
+    with run.publish(f"references/shown/{part.name}.parquet") as local:
+        pq.write_table(pa.table({"row": [count - 1], "url": ["https://h/a.png"]}), local)
+    answer = {
+        "low": pa.array([count - 1], pa.uint64()),
+        "rule": pa.array([1], pa.int8()),
+        "kept_id": pa.array(["d0"]),
+        "kept_url": pa.array([""]),
+        "of_this_run": pa.array([True]),
+    }
+    with groups._by_part(run, "duplicates/answers").outbox(groups.task_name(0)) as outbox:
+        outbox.send(answer, np.array([0]))
+    with PartWriter(run, "duplicates", part.name) as writer:
+        make_verdicts(plan, writer, VerdictTask(part=part, groups=(0,)))
+    with run.open(f"verdicts/duplicates/{part.name}.parquet") as stream:
+        (row,) = pq.read_table(stream).to_pylist()
+    assert (row["row"], row["id"], row["kept_id"]) == (count - 1, ids[-1], "d0")
 
 
 def test_a_killed_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

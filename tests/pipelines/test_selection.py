@@ -6,7 +6,7 @@ from pipelines import selection
 from pipelines.image_fates import ImageFates
 from pipelines.selection import PictureVerdict, judge_reference
 from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
-from schemas.identity import image_key
+from schemas.identity import image_key, keyed_fraction
 from schemas.image_settings import Images, Pictures
 from schemas.page import Origin
 from schemas.recipe import Recipe
@@ -124,6 +124,24 @@ def test_half_of_the_single_image_documents_go_by_keyed_hash() -> None:
 def test_the_share_is_the_recipe_s(keep: float, gone: bool) -> None:
     verdict = judge_document(document(1), recipe(single_image_keep=keep))
     assert (verdict is not None) == gone
+
+
+def test_a_document_at_the_share_goes() -> None:
+    """Kept are those below it: with a share of 0 nothing is, whatever the hash."""
+    share = keyed_fraction(recipe().seed, "single_image", "d")
+    gone = judge_document(document(1), recipe(single_image_keep=share))
+    assert gone == Drop("document.single_image", share, share)
+    assert judge_document(document(1), recipe(single_image_keep=share + 1e-9)) is None
+
+
+def test_another_seed_keeps_others() -> None:
+    names = [str(i) for i in range(200)]
+    kept = []
+    for seed in (1, 2):
+        seeded = recipe().model_copy(update={"seed": seed})
+        kept.append([n for n in names if judge_document(document(1, identity=n), seeded) is None])
+    assert kept[0] != kept[1]
+    assert 60 < len(set(kept[0]) ^ set(kept[1])) < 140
 
 
 def test_pairs_are_not_halved() -> None:

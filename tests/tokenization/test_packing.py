@@ -112,6 +112,20 @@ def test_interleaved_format(vocabulary: Vocabulary, count_image: bool) -> None:
     )
 
 
+def test_instruction_format(vocabulary: Vocabulary) -> None:
+    """Loss on the answer and `</s>`; the line end of the prompt is the prompt's."""
+    asked = document("x")
+    prompt = TextSegment(text="Name the colour.\nA red boat.", prompt=True)
+    asked = asked.with_segments([prompt, TextSegment(text="It is red.\nRed.")])
+    (unit,) = formatter(vocabulary, "instruction").tokenize(asked).units
+    lines = vocabulary.encode(["Name the colour.", "A red boat.", "It is red.", "Red."])
+    expected: list[tuple[int, bool]] = []
+    for number, ids in enumerate(lines):
+        end = EOS if number == 3 else vocabulary.line_end
+        expected += [(token, number >= 2) for token in (*ids, end)]
+    assert list(zip(unit.tokens, unit.targets, strict=True)) == expected
+
+
 def test_a_caption_follows_its_image(vocabulary: Vocabulary) -> None:
     shown = document("the sea").with_segments(
         [

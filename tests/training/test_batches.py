@@ -79,6 +79,18 @@ def test_packed_pairs_are_a_segment_each_and_packed_text_is_one(tmp_path: Path) 
     assert set(books.segments.ravel().tolist()) <= {0, -1}
 
 
+def test_positions_start_anew_with_every_document(tmp_path: Path) -> None:
+    """As if `<s>`, of position 0, stood before each: a document's tokens are 1, 2, 3, ..."""
+    documents = [pair(c) for c in CAPTIONS[:6]]
+    shards = write_shards(tmp_path, {"captions": ("pairs", documents)}, packed=True, shards=1)
+    batch = next(open_shards(shards.root, batch_rows=1).batches())
+    assert batch.segments[0].max() > 1
+    for number in range(batch.segments[0].max() + 1):
+        places = batch.positions[0, batch.segments[0] == number].tolist()
+        first = 0 if number == 0 else 1
+        assert places == list(range(first, first + len(places)))
+
+
 def test_missing_rows_are_empty(shard_set: ShardSet) -> None:
     row = next(open_shards(shard_set.root, source="captions").rows())[1]
     batch = make_batch("captions", [row], ["pairs"], batch_rows=3, image_slots=SLOTS, image_size=32)

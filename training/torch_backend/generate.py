@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from schemas.errors import UsageError
 from tokenization.formats import lines_of
 from tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
+from training.arguments import MOST_ROWS, seed_number, whole_number
 from training.batches import decoded, normalize
 from training.torch_backend.checkpoint import load_checkpoint
 from training.torch_backend.decoder import Cache
@@ -21,14 +23,28 @@ from training.training_directory import TrainingDirectory, read_facts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is chosen."""
+    """How the next token is chosen.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
 
     temperature: float = 0.0
-    """0 takes the most likely token."""
+    """0 takes the most likely token; else from 0.001 to 1,000."""
     top_p: float = 1.0
     """Least probability that the likeliest tokens, of which one is drawn, have together."""
     seed: int = 0
     max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if self.temperature != 0 and not 0.001 <= self.temperature <= 1_000:
+            raise UsageError(
+                f"temperature must be 0, or from 0.001 to 1,000 (got {self.temperature})."
+            )
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p must be above 0 and at most 1 (got {self.top_p}).")
+        seed_number(self.seed)
+        whole_number("max_tokens", self.max_tokens, 1, MOST_ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ class Generator:
         """What follows `<s>`, the image and the prompt, up to `</s>`.
 
         Raises:
-            OSError: the image can't be decoded.
+            PictureError: the image can't be decoded.
         """
         ids = [BOS]
         if image is not None:

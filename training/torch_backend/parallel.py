@@ -15,6 +15,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from schemas.errors import UsageError
+from training.arguments import rank_of_world
 from training.torch_backend.model import KosmosModel
 
 Strategy = Literal["ddp", "fsdp"]
@@ -44,13 +45,14 @@ def process_group() -> Iterator[Ranks]:
     """The ranks as torchrun's environment tells them; without it, one.
 
     Raises:
-        UsageError: this machine has fewer GPUs than processes.
+        UsageError: these are no numbers, or no rank of a world, or this machine has fewer GPUs
+            than processes.
     """
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, world = rank_of_world(_number("RANK", 0), _number("WORLD_SIZE", 1))
     gpu = torch.cuda.is_available()
     device = torch.device("cpu")
     if gpu:
-        local, here = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        local, here = _number("LOCAL_RANK", 0), torch.cuda.device_count()
         if local >= here:
             raise UsageError(
                 f"Each process needs a GPU of its own (got rank {local + 1} of this machine, which "
@@ -66,6 +68,13 @@ def process_group() -> Iterator[Ranks]:
     finally:
         if world > 1:
             dist.destroy_process_group()
+
+
+def _number(variable: str, default: int) -> int:
+    value = os.environ.get(variable, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise UsageError(f"{variable} must be a whole number, as torchrun sets it (got {value!r}).")
+    return int(value)
 
 
 def parallelized(
