@@ -12,6 +12,7 @@ import numpy.typing as npt
 from dedup.forms import aligned, folded
 from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
 from schemas.identity import mix
+from schemas.normal_form import FIRST_MARK, class_of
 
 NORMALIZATION = "words-3"
 """Version of this module's reading of text; signatures of different versions don't compare."""
@@ -20,19 +21,12 @@ _SYLLABIC = character_class(LETTERS)
 _UNSPACED = _SYLLABIC + character_class(IDEOGRAPHS)
 
 
-def _marks() -> str:
-    """A class of all combining marks: accents, vowel signs, viramas, and the joiners of Indic."""
-    ranges: list[list[int]] = []
-    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
-        if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D):
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
-
-
-_MARKS = _marks()
+_MARKS = class_of(
+    code
+    for code in (*range(FIRST_MARK, 0x20000), *range(0xE0100, 0xE01F0))
+    if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D)
+)
+"""All combining marks (accents, vowel signs, viramas) and the joiners of Indic."""
 _LETTER = rf"[^\W_{_UNSPACED}]"
 _IN_WORD = rf"(?:{_LETTER}|[{_MARKS}])"
 _WORD = re.compile(r"[^\W_]+(?:['’]+[^\W_]+)*")
