@@ -134,13 +134,23 @@ def most_attributes(html: bytes) -> int:
 
 
 def nesting(html: bytes) -> int:
-    """Deepest nesting that the tags of a page can produce, without parsing it."""
+    """Deepest nesting that the tags of a page can produce, without parsing it.
+
+    An end tag counts where one of its name is open: the parser looks for that through all that is.
+    """
     depth = deepest = 0
+    opened: dict[bytes, int] = {}
     for closing, tag in _TAG.findall(html):
-        if tag.lower() in _NOT_NESTING:
+        name = tag.lower()
+        if name in _NOT_NESTING:
             continue
-        depth = max(depth - 1, 0) if closing else depth + 1
-        deepest = max(deepest, depth)
+        if not closing:
+            opened[name] = opened.get(name, 0) + 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif opened.get(name):
+            opened[name] -= 1
+            depth -= 1
     return deepest
 
 
