@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import cache
 
-from schemas.normal_form import FIRST_MARK, LAST_CODE, class_of, normalized
+from schemas.normal_form import MARKS, class_of, normalized
 
 _HANGUL_VOWELS, _HANGUL_FINALS = range(0x1161, 0x1176), range(0x11A8, 0x11C3)
 
@@ -48,13 +48,13 @@ def aligned(text: str) -> tuple[str, list[int], list[int]]:
 def _cluster() -> re.Pattern[str]:
     """A character with all behind it that may be composed with it."""
     seconds = {*_HANGUL_VOWELS, *_HANGUL_FINALS}
-    for code in range(LAST_CODE + 1):
+    for code in range(MARKS.stop):
         decomposed = unicodedata.decomposition(chr(code))
         if decomposed and decomposed[0] != "<" and " " in decomposed:
             seconds.add(int(decomposed.split()[1], 16))
     joined = [
         code
-        for code in range(FIRST_MARK, LAST_CODE + 1)
+        for code in MARKS
         if ord(first := unicodedata.normalize("NFKD", chr(code))[0]) in seconds
         or unicodedata.combining(first)
     ]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dedup.forms import aligned, folded
 from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
 from schemas.identity import mix
-from schemas.normal_form import FIRST_MARK, class_of
+from schemas.normal_form import MARKS, class_of
 
 NORMALIZATION = "words-3"
 """Version of this module's reading of text; signatures of different versions don't compare."""
@@ -23,7 +23,7 @@ _UNSPACED = _SYLLABIC + character_class(IDEOGRAPHS)
 
 _MARKS = class_of(
     code
-    for code in (*range(FIRST_MARK, 0x20000), *range(0xE0100, 0xE01F0))
+    for code in (*MARKS, *range(0xE0100, 0xE01F0))
     if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D)
 )
 """All combining marks (accents, vowel signs, viramas) and the joiners of Indic."""

@@ -54,18 +54,17 @@ def classifier_rule(text: str, rules: ClassifierRules) -> Verdict:
 def quality_score(text: str, rules: ClassifierRules) -> float:
     """Probability, 0 to 1, that the classifier gives the label; 0 where it sees no feature.
 
-    A model with a tree of labels (loss `hs`) tells none below 0.00001: 0 likewise.
-
     Raises:
         ModelError: the model can't be read, or doesn't know the label.
     """
     model = _classifier(rules.model)
-    labels, scores = model.predict(" ".join(text.split()), k=-1)
+    # At a threshold of 0, a model with a tree of labels (loss `hs`) leaves those below 1e-5 out.
+    labels, scores = model.predict(" ".join(text.split()), k=-1, threshold=-1.0)
     found = dict(zip(labels, scores, strict=True))
-    if found and rules.label not in found and rules.label not in (known := model.get_labels()):
+    if found and rules.label not in found:
         raise ModelError(
             f"filters.text.classifier: {rules.model} has no label {rules.label} "
-            f"(it has {', '.join(sorted(known))})"
+            f"(it has {', '.join(sorted(found))})"
         )
     return min(float(found.get(rules.label, 0.0)), 1.0)
 

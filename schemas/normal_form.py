@@ -16,7 +16,8 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _DECOMPOSED: dict[Form, Form] = {"NFC": "NFD", "NFD": "NFD", "NFKC": "NFKD", "NFKD": "NFKD"}
 _LONG_RUN = 64
 """Marks in a row that are sorted here."""
-FIRST_MARK, LAST_CODE = 0x300, 0x10FFFF
+MARKS = range(0x300, 0x20000)
+"""Where Unicode has its marks, and all that is composed with what stands before it."""
 
 
 def normalized(form: Form, text: str) -> str:
@@ -45,7 +46,7 @@ def _long_run(decomposed: Form) -> re.Pattern[str]:
 
 def _marks(decomposed: Form) -> Iterator[int]:
     """Characters that the form makes marks alone, which it may have to reorder."""
-    for code in range(FIRST_MARK, LAST_CODE + 1):
+    for code in MARKS:
         given = chr(code)
         if unicodedata.combining(given) or (
             unicodedata.decomposition(given)
