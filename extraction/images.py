@@ -35,7 +35,9 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MAX_PIXELS_CSS = 100_000
-_BACKGROUND = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*[\"']?([^\"')]+)", re.IGNORECASE)
+_BACKGROUND = re.compile(r"background(?:-image)?\s*:([^;]*+)", re.IGNORECASE)
+_URL = re.compile(r"url\(", re.IGNORECASE)
+_IN_URL = re.compile(r"\s*[\"']?([^\"')]+)")
 
 TRACKER_SIDE = 3
 """CSS pixels up to which a side is that of a counter or spacer, no picture."""
@@ -127,8 +129,12 @@ def picture_of(element: ImageElement, base: str, options: Extraction) -> Picture
 
 def background_address(style: str) -> str | None:
     """The address in an inline style's `background` or `background-image`."""
-    match = _BACKGROUND.search(style)
-    return match.group(1).strip() if match else None
+    for declaration in _BACKGROUND.finditer(style):
+        for opened in _URL.finditer(style, declaration.start(1), declaration.end(1)):
+            # An address may go on behind a semicolon, as those of data do.
+            if address := _IN_URL.match(style, opened.end()):
+                return address.group(1).strip()
+    return None
 
 
 def _junk(url: str, width: int | None, height: int | None, label: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,15 +58,16 @@ def make_site(folder: Path, evil: str, file_name: str) -> None:
         evil: stands in texts, addresses, identifiers, headers and names.
         file_name: a hostile part of names of files.
     """
+    shown = escape(evil)
     pages = []
     for number in range(4):
         url = PAGE if number == 0 else f"http://h.test/{number}/{evil}"
         parts = "".join(
-            f"<p>{prose(f'{number} {i}', 30)} {evil}</p>"
-            f"<img src='/{number}-{i}.png?{evil}' alt=\"{evil}\">"
+            f"<p>{prose(f'{number} {i}', 30)} {shown}</p>"
+            f'<img src="/{number}-{i}.png?{shown}" alt="{shown}">'
             for i in range(3)
         )
-        head = f"<title>{evil}</title><meta name=author content='{evil}'>"
+        head = f'<title>{shown}</title><meta name="author" content="{shown}">'
         pages.append(
             html_page(url, f"{head}<article>{parts}</article>", **{"X-Robots-Tag": _header(evil)})
         )
@@ -90,9 +92,8 @@ def make_site(folder: Path, evil: str, file_name: str) -> None:
     (folder / f"good{file_name}.jsonl").write_text(lines)
     # With a row that has no text, and one that is no JSON.
     (folder / f"docs{file_name}.jsonl").write_text(lines + '{"no": "text"}\n' + f"{evil}\n")
-    (folder / f"bench{file_name}.jsonl").write_text(
-        json.dumps({"id": evil, "text": ITEM}) + "\n" + json.dumps({"id": "x", "text": evil}) + "\n"
-    )
+    items = [{"id": evil, "text": ITEM}, {"id": f"{evil} too", "text": "Too short."}]
+    (folder / f"bench{file_name}.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
     captions = [f"{line} {evil}" for line in ENGLISH]
     urls = [f"http://127.0.0.1:1/{i}{evil}" for i in range(len(captions))]
     pq.write_table(pa.table({"url": urls, "caption": captions}), folder / f"t{file_name}.parquet")
@@ -107,7 +108,7 @@ def make_site(folder: Path, evil: str, file_name: str) -> None:
                 "weight": 0.5,
             },
         },
-        "filters": {"page": {"language": None}},
+        "filters": {"page": {"language": None, "max_url_ratio": None}},
         "dedup": {},
         "decontamination": {"benchmarks": [f"bench{file_name}.jsonl"]},
         "images": {"size": 64, "fetch": {"enabled": False}},
@@ -119,7 +120,7 @@ def make_site(folder: Path, evil: str, file_name: str) -> None:
 
 
 def _header(evil: str) -> str:
-    return evil.replace("\n", " ")
+    return evil.encode("ascii", "ignore").decode()
 
 
 def curate(folder: Path, *command: str) -> subprocess.CompletedProcess[bytes]:
