@@ -32,7 +32,7 @@ from filters.robots_file import parse_robots_file
 from filters.tdm_file import parse_tdm_file
 from schemas.document import Document, ImageSegment, StoredImage, TextSegment
 from schemas.filter_rules import NOUN_TAGGER_FILES
-from schemas.http_headers import add_header
+from schemas.http_headers import headers_of
 from schemas.page import Origin, Record
 from schemas.recipe import Extraction
 from schemas.text_lines import units, without_units
@@ -295,13 +295,6 @@ def record(text: str) -> Record:
     )
 
 
-def _headers(text: str) -> object:
-    headers: dict[str, str] = {}
-    for line in text.split("\n"):
-        add_header(headers, "x-robots-tag", line)
-    return headers
-
-
 def _cut(text: str) -> object:
     spans = [(i, i + 10) for i in range(0, len(text), len(text) // 8 + 1)]
     pieces = kept_pieces(text, spans, 200, 200)
@@ -338,7 +331,9 @@ PATH = "/" + "ab?" * 50
 
 _WHOLES: dict[str, Callable[[Vocabulary], Step]] = {
     "signature": _shingles,
-    "header lines": lambda _: _headers,
+    "header lines": lambda _: (
+        lambda text: headers_of(("X-Robots-Tag", line) for line in text.split("\n"))
+    ),
     "cutting": lambda _: _cut,
     "repeated lines": lambda _: (
         lambda text: without_units(
