@@ -24,7 +24,11 @@ LAZY_SRC = (
     "data-actualsrc",
     "data-url",
 )
-_CANDIDATE = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,(]*))?\s*(?:,|$)")
+_CANDIDATE = re.compile(
+    r"[\s,]*+(?:(\S++)(?<=,)|(\S++)(?:\s++((?:[^,(]|\([^)]*+(?:\)|\Z))*+))?|\Z)"
+)
+"""An address that ends in commas, or one with what describes it, or the end. It fits everywhere, so
+that no place is looked at twice."""
 _ABSOLUTE = re.compile(r"https?://[a-z\d.-]*[a-z\d]/[^\s#]*")
 """An address that needs no resolving."""
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px)?\s*$", re.IGNORECASE)
@@ -210,15 +214,16 @@ def parse_srcset(srcset: str, rendered_width: int) -> list[tuple[float, str]]:
     Commas inside addresses are kept, as the HTML standard's algorithm does.
     """
     found = []
-    for address, descriptor in _CANDIDATE.findall(srcset):
-        number = descriptor.strip().split(" ")[0] if descriptor.strip() else "1x"
+    for alone, described, descriptor in _CANDIDATE.findall(srcset):
+        address = alone.rstrip(",") or described
+        number = next(iter(descriptor.split()), "1x")
         try:
             scale = float(number[:-1])
         except ValueError:
             continue
         if number.endswith("w"):
             found.append((scale, address))
-        elif number.endswith("x"):
+        elif number.endswith("x") and address:
             found.append((scale * rendered_width, address))
     return found
 
