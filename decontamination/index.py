@@ -30,7 +30,6 @@ from dedup.words import (
     ngram_hashes,
     normalized_text,
     word_hashes,
-    words,
 )
 from schemas.errors import UsageError
 from schemas.identity import mix
@@ -246,7 +245,7 @@ def _distinctive(items: Iterable[Item]) -> Iterator[tuple[Item, bytes]]:
 
 def _length(text: str) -> float:
     """Of an item in words."""
-    length = length_in_words(words(text))
+    length = length_in_words(text)
     # A contraction is one word here and two to Megatron-LM: either reading will do.
     return max(length, len(_PLAIN_WORD.findall(text))) if text.isascii() else length
 

@@ -24,7 +24,7 @@ from decontamination.index import (
     run_hashes,
     word_bits,
 )
-from dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes, word_pattern
+from dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes
 from schemas.purging import Decontamination, ItemRules
 
 NGRAM, ITEM = "decontamination.ngram", "decontamination.item"
@@ -110,8 +110,3 @@ def _edited_items(hashes: Hashes, index: BenchmarkIndex, rules: ItemRules) -> It
         blocks = [o for o in LCSseq.opcodes(words, window) if o.tag == "equal"]
         start, end = begin + blocks[0].dest_start, begin + blocks[-1].dest_end
         yield Match(start, end, item, ITEM, round(common / len(words), 4))
-
-
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """Start and end, in characters, of each word of a text."""
-    return [found.span() for found in word_pattern(text).finditer(text)]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from decontamination.cut import cut_document, kept_pieces
 from decontamination.index import BenchmarkIndex
-from decontamination.match import NGRAM, Match, word_spans
+from decontamination.match import NGRAM, Match
+from dedup.words import word_spans
 from schemas.document import Document
 from schemas.purging import Decontamination
 from schemas.verdict import Drop

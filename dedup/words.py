@@ -9,44 +9,35 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from dedup.forms import aligned, folded
+from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
 from schemas.identity import mix
+from schemas.normal_form import MARKS, class_of
 
-NORMALIZATION = "words-2"
+NORMALIZATION = "words-3"
 """Version of this module's reading of text; signatures of different versions don't compare."""
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\uf900-\ufaff\U00020000-\U0003134f"
+_SYLLABIC = character_class(LETTERS)
+_UNSPACED = _SYLLABIC + character_class(IDEOGRAPHS)
+
+
+_MARKS = class_of(
+    code
+    for code in (*MARKS, *range(0xE0100, 0xE01F0))
+    if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D)
 )
-_SYLLABIC = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-"""Thai, Lao, Burmese and Khmer: the scripts of these whose characters are letters."""
-
-
-def _marks() -> str:
-    """A class of all combining marks: accents, vowel signs, viramas, and the joiners of Indic."""
-    ranges: list[list[int]] = []
-    for code in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
-        if unicodedata.category(chr(code))[0] == "M" or code in (0x200C, 0x200D):
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
-
-
-_MARKS = _marks()
+"""All combining marks (accents, vowel signs, viramas) and the joiners of Indic."""
+_LETTER = rf"[^\W_{_UNSPACED}]"
+_IN_WORD = rf"(?:{_LETTER}|[{_MARKS}])"
 _WORD = re.compile(r"[^\W_]+(?:['’]+[^\W_]+)*")
-_LETTER = rf"(?![{_UNSPACED}])[^\W_]"
 _WORD_OR_CHARACTER = re.compile(
-    rf"(?![{_MARKS}])[{_UNSPACED}][{_MARKS}]*"
-    rf"|{_LETTER}(?:{_LETTER}|[{_MARKS}])*(?:['’]+(?:{_LETTER}|[{_MARKS}])+)*"
+    rf"[{_UNSPACED}][{_MARKS}]*|{_LETTER}{_IN_WORD}*(?:['’]+{_IN_WORD}+)*"
 )
 _UNSPACED_WORD = re.compile(rf"[{_UNSPACED}]")
 _SYLLABIC_WORD = re.compile(rf"[{_SYLLABIC}]")
 CHARACTERS_PER_WORD, SYLLABIC_CHARACTERS_PER_WORD = 2, 4
 """Of scripts without spaces, about: a word of Chinese text has 1.5 to 2 characters and one of
 Japanese 2 to 3; one of Thai has some 4 letters, vowel signs above and below not counted."""
-_APOSTROPHES = re.compile("['’]+")
 _TYPOGRAPHIC = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("…", " "))
 """The marks that stand in most English text: with these replaced, it is ASCII."""
 _FOLDED = bytes(
@@ -60,25 +51,29 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 Hashes = npt.NDArray[np.uint64]
 
 
-def word_pattern(text: str) -> re.Pattern[str]:
-    """What a word of the text is: letters and digits, with apostrophes between them.
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end, in characters, of each word of `word_hashes` in the text as it is written.
 
-    A combining mark belongs to its letter. In scripts that put no spaces between words (Chinese,
-    Japanese, Thai, Lao, Burmese, Khmer) each character is taken for a word; `length_in_words` tells
-    how many words such characters are.
+    A word is letters and digits, with apostrophes between them; a combining mark belongs to its
+    letter. In scripts that put no spaces between words (`dedup.scripts`) each character is taken
+    for a word; `length_in_words` tells how many words such characters are. Words that one character
+    stands for (½, ㍿) have one place.
     """
-    return _WORD if text.isascii() else _WORD_OR_CHARACTER
+    if text.isascii():
+        return [found.span() for found in _WORD.finditer(text)]
+    plain, starts, ends = aligned(text)
+    return [
+        (starts[found.start()], ends[found.end() - 1])
+        for found in _WORD_OR_CHARACTER.finditer(plain)
+    ]
 
 
-def words(text: str) -> list[str]:
-    """The words as they are written."""
-    return word_pattern(text).findall(text)
-
-
-def length_in_words(found: list[str]) -> float:
-    """How many words some of `words` are, where characters stand for parts of one."""
+def length_in_words(text: str) -> float:
+    """How many words a text has, where characters of scripts without spaces are parts of one."""
     length = 0.0
-    for word in found:
+    for word in normalized_text(text).decode("utf-8", "surrogatepass").split(" "):
+        if not word:
+            continue
         if word.isascii() or not _UNSPACED_WORD.match(word):
             length += 1
         elif _SYLLABIC_WORD.match(word):
@@ -86,15 +81,6 @@ def length_in_words(found: list[str]) -> float:
         else:
             length += 1 / CHARACTERS_PER_WORD
     return length
-
-
-def normalized_word(word: str) -> str:
-    """Without case, apostrophes and variants of form: `Don't` and `DONT` are one word.
-
-    Composed and decomposed forms are one, too.
-    """
-    plain = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", word).casefold())
-    return plain.replace(" ", "").replace("\u200c", "").replace("\u200d", "")
 
 
 def word_hashes(text: str) -> Hashes:
@@ -141,28 +127,31 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
 
 
 def normalized_words(text: str) -> list[bytes]:
-    """`normalized_word` of each of `words`, in UTF-8."""
+    """The words of `normalized_text`."""
     return normalized_text(text).split()
 
 
 def normalized_text(text: str) -> bytes:
     """The normalised words in UTF-8, with spaces between them.
 
+    Without case, apostrophes and variants of form: `Don't` and `DONT` are one word. Texts of equal
+    NFKC have the same words.
+
     What is no ASCII letter or digit ends a word, so only the pieces with other characters in them
-    have to be read as `words` reads them; the rest takes a byte table.
+    have to be read with a regular expression; the rest takes a byte table.
     """
     for mark, plain in _TYPOGRAPHIC:
         text = text.replace(mark, plain)
-    data = text.encode("utf-8", "surrogatepass").translate(_FOLDED, b"'")
     if text.isascii():
-        return data
+        return text.encode().translate(_FOLDED, b"'")
     found = []
-    for piece in data.split():
+    for piece in text.encode("utf-8", "surrogatepass").translate(_FOLDED, b"'").split():
         if piece.isascii():
             found.append(piece)
-        else:
-            for word in _WORD_OR_CHARACTER.findall(piece.decode("utf-8", "surrogatepass")):
-                found.append(normalized_word(word).encode("utf-8", "surrogatepass"))
+            continue
+        words = _WORD_OR_CHARACTER.findall(folded(piece.decode("utf-8", "surrogatepass")))
+        if words:
+            found.append(" ".join(words).replace("'", "").encode("utf-8", "surrogatepass"))
     return b" ".join(found)
 
 

@@ -24,23 +24,25 @@ from schemas.page import Origin
 from schemas.recipe import Extraction
 from schemas.verdict import Drop
 
-_TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*>")
+_TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*+(?:>|\Z)")
 _NOT_NESTING = frozenset(
     b"area base br col embed hr img input link meta param source track wbr p li td th tr dt dd "
     b"option tbody thead tfoot".split()
 )
 _TAGS_TO_MEASURE = 20_000
 """Pages with fewer tags than this can't nest deep enough to hurt, so their depth isn't measured."""
-# The parser compares each attribute of a tag with those before it, and goes through a list of
-# options for each of them. In a `datalist`, which is no more shown than a closed list, it does not.
 _BYTES_TO_MEASURE = 256 << 10
+"""Tags of longer pages are looked at for attributes, wherever a `>` seems to end them."""
 _MAX_ATTRIBUTES = 10_000
+"""The parser compares each attribute of a tag with those before it."""
 _SHORTEST_ATTRIBUTE = 2
 """Bytes, with the space before it."""
 _WHOLE_TAG = re.compile(rb"""<[a-zA-Z](?:[^>"']++|"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))*+""")
 _QUOTED = re.compile(rb"""(?:"[^"]*+"|'[^']*+')""")
 _ATTRIBUTE = re.compile(rb"[\s/]+")
 _OPTIONS_TO_RENAME = 2_000
+"""The parser goes through a list of options for each of them. In a `datalist`, which is no more
+shown than a closed list, it does not."""
 _SELECT = re.compile(rb"(</?)select(?![a-z0-9-])", re.IGNORECASE)
 _NOWHERE = Origin(warc_file="", offset=0)
 
@@ -132,13 +134,23 @@ def most_attributes(html: bytes) -> int:
 
 
 def nesting(html: bytes) -> int:
-    """Deepest nesting that the tags of a page can produce, without parsing it."""
+    """Deepest nesting that the tags of a page can produce, without parsing it.
+
+    An end tag counts where one of its name is open: the parser looks for that through all that is.
+    """
     depth = deepest = 0
+    opened: dict[bytes, int] = {}
     for closing, tag in _TAG.findall(html):
-        if tag.lower() in _NOT_NESTING:
+        name = tag.lower()
+        if name in _NOT_NESTING:
             continue
-        depth = max(depth - 1, 0) if closing else depth + 1
-        deepest = max(deepest, depth)
+        if not closing:
+            opened[name] = opened.get(name, 0) + 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif opened.get(name):
+            opened[name] -= 1
+            depth -= 1
     return deepest
 
 

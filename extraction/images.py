@@ -24,7 +24,11 @@ LAZY_SRC = (
     "data-actualsrc",
     "data-url",
 )
-_CANDIDATE = re.compile(r"\s*,*\s*(\S*[^\s,])(?:\s+([^,(]*))?\s*(?:,|$)")
+_CANDIDATE = re.compile(
+    r"[\s,]*+(?:(\S++)(?<=,)|(\S++)(?:\s++((?:[^,(]|\([^)]*+(?:\)|\Z))*+))?|\Z)"
+)
+"""An address that ends in commas, or one with what describes it, or the end. It fits everywhere, so
+that no place is looked at twice."""
 _ABSOLUTE = re.compile(r"https?://[a-z\d.-]*[a-z\d]/[^\s#]*")
 """An address that needs no resolving."""
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px)?\s*$", re.IGNORECASE)
@@ -35,7 +39,9 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MAX_PIXELS_CSS = 100_000
-_BACKGROUND = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*[\"']?([^\"')]+)", re.IGNORECASE)
+_BACKGROUND = re.compile(r"background(?:-image)?\s*:([^;]*+)", re.IGNORECASE)
+_URL = re.compile(r"url\(", re.IGNORECASE)
+_IN_URL = re.compile(r"\s*[\"']?([^\"')]+)")
 
 TRACKER_SIDE = 3
 """CSS pixels up to which a side is that of a counter or spacer, no picture."""
@@ -127,8 +133,12 @@ def picture_of(element: ImageElement, base: str, options: Extraction) -> Picture
 
 def background_address(style: str) -> str | None:
     """The address in an inline style's `background` or `background-image`."""
-    match = _BACKGROUND.search(style)
-    return match.group(1).strip() if match else None
+    for declaration in _BACKGROUND.finditer(style):
+        for opened in _URL.finditer(style, declaration.start(1), declaration.end(1)):
+            # An address may go on behind a semicolon, as those of data do.
+            if address := _IN_URL.match(style, opened.end()):
+                return address.group(1).strip()
+    return None
 
 
 def _junk(url: str, width: int | None, height: int | None, label: str) -> tuple[str, str]:
@@ -204,15 +214,16 @@ def parse_srcset(srcset: str, rendered_width: int) -> list[tuple[float, str]]:
     Commas inside addresses are kept, as the HTML standard's algorithm does.
     """
     found = []
-    for address, descriptor in _CANDIDATE.findall(srcset):
-        number = descriptor.strip().split(" ")[0] if descriptor.strip() else "1x"
+    for alone, described, descriptor in _CANDIDATE.findall(srcset):
+        address = alone.rstrip(",") or described
+        number = next(iter(descriptor.split()), "1x")
         try:
             scale = float(number[:-1])
         except ValueError:
             continue
         if number.endswith("w"):
             found.append((scale, address))
-        elif number.endswith("x"):
+        elif number.endswith("x") and address:
             found.append((scale * rendered_width, address))
     return found
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from schemas.normal_form import normalized
+
 _PUNCTUATION = str.maketrans(
     {
         **dict.fromkeys("，、", ","),
@@ -41,7 +43,7 @@ def ccnet_normalized(line: str) -> str:
     """One line of text as CCNet's models read it."""
     lowered = line.strip().lower()
     if not lowered.isascii():
-        decomposed = unicodedata.normalize("NFD", lowered)
+        decomposed = normalized("NFD", lowered)
         lowered = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
         lowered = lowered.translate(_PUNCTUATION)
     return _NOT_PRINTING.sub("", _DIGIT.sub("0", lowered))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,10 +43,11 @@ def near_lines(document: Document, count: int) -> list[list[str]]:
     """Of every image of a document the lines nearby: its caption and so many before and after."""
     lines = _lines(document)
     texts = [line for line, _ in lines]
+    places = [place for _, place in lines]
     found = []
     for place, segment in enumerate(document.segments):
         if isinstance(segment, ImageSegment):
-            before = sum(1 for _, at in lines if at < place)
+            before = bisect_left(places, place)
             caption = " ".join(segment.caption.split())
             near = texts[max(before - count, 0) : before] + texts[before : before + count]
             found.append([*([caption] if caption else []), *near])

@@ -58,7 +58,8 @@ def quality_score(text: str, rules: ClassifierRules) -> float:
         ModelError: the model can't be read, or doesn't know the label.
     """
     model = _classifier(rules.model)
-    labels, scores = model.predict(" ".join(text.split()), k=-1)
+    # At a threshold of 0, a model with a tree of labels (loss `hs`) leaves those below 1e-5 out.
+    labels, scores = model.predict(" ".join(text.split()), k=-1, threshold=-1.0)
     found = dict(zip(labels, scores, strict=True))
     if found and rules.label not in found:
         raise ModelError(

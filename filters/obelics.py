@@ -17,7 +17,8 @@ from schemas.text_rules import ObelicsLimits, ObelicsRules
 from schemas.verdict import Drop, Keep, Verdict
 
 _NO_LETTER = re.compile(r"[\W\d_]")
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_WITHIN = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
+"""A word without the marks at its edges."""
 _PUNCTUATION = re.compile(rf"[{re.escape(string.punctuation)}’“”—–…‘«»。，、！？；：]")
 _CHARACTERS = 10
 _WORDS = 5
@@ -59,7 +60,7 @@ Bounded = tuple[str, float, float | None, float | None]
 
 
 def _measures(text: str, rules: ObelicsRules, limits: ObelicsLimits) -> Iterator[Bounded]:
-    words = [word for word in (_EDGES.sub("", w) for w in text.lower().split()) if word]
+    words = [found[0] for word in text.lower().split() if (found := _WITHIN.search(word))]
     yield "words", float(len(words)), limits.min_words, limits.max_words
     yield "character_repetition", _character_repetition(text), None, limits.max_character_repetition
     yield "word_repetition", _word_repetition(words), None, limits.max_word_repetition

@@ -25,10 +25,14 @@ def mask(text: str, rules: Masking) -> tuple[str, int]:
         text, found = _EMAIL.subn(EMAIL, text)
         count += found
     if rules.ip_addresses:
-        public = [m for m in _IP.finditer(text) if _is_public(m.group())]
-        for found_at in reversed(public):
-            text = text[: found_at.start()] + ADDRESS + text[found_at.end() :]
-        count += len(public)
+        parts: list[str] = []
+        end = 0
+        for address in _IP.finditer(text):
+            if _is_public(address.group()):
+                parts += [text[end : address.start()], ADDRESS]
+                end = address.end()
+        text = "".join([*parts, text[end:]])
+        count += len(parts) // 2
     if rules.phone_numbers:
         text, found = _PHONE.subn(PHONE, text)
         count += found

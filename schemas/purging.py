@@ -48,10 +48,10 @@ class Dedup(Section):
         8, ge=1, le=256, description="Positions per band. FineWeb: 8; NeMo Curator: 13."
     )
     shingle_words: int = Field(5, ge=1, le=64, description="Words per shingle (FineWeb: 5).")
-    normalization: Literal["words-2"] = Field(
-        "words-2",
+    normalization: Literal["words-3"] = Field(
+        "words-3",
         description="How text becomes words: without case, punctuation and apostrophes, a mark "
-        "with its letter, composed; a character each in scripts without spaces.",
+        "with its letter, in NFKC; a character each in scripts without spaces.",
     )
     min_similarity: Ratio | None = Field(
         0.65,

@@ -9,7 +9,7 @@ from typing import Any
 from fastwarc.warc import WarcRecord
 
 from schemas.content_coding import CodingError, TooLargeError, decoded
-from schemas.http_headers import add_header
+from schemas.http_headers import headers_of
 from schemas.page import Record
 
 _READ_BYTES = 256 << 10
@@ -63,9 +63,7 @@ def _decode_ourselves(record: Record, data: bytes, limit: int) -> Record | None:
 
 
 def _with_headers(record: Record, parser: WarcRecord) -> Record:
-    headers: dict[str, str] = {}
-    for key, value in parser.http_headers.items():
-        add_header(headers, key, value)
+    headers = headers_of(parser.http_headers.items())
     media_type = headers.get("content-type", "")
     return replace(
         record,

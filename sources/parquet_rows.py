@@ -22,7 +22,7 @@ _BATCH_BYTES = 64 << 20
 
 
 def read_table(path: str, limit: int, columns: set[str] | None = None) -> Iterator[Any]:
-    """The rows as dictionaries; a `Drop` for each of more than `limit` decoded bytes.
+    """The rows as dictionaries; a `Drop` for each of more than `limit` decoded bytes or bad UTF-8.
 
     Args:
         columns: names of columns to read, of those that the file has; None reads all.
@@ -78,7 +78,11 @@ def written_out(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordB
 
 def _rows(batch: pa.RecordBatch, limit: int) -> Iterator[Any]:
     if sum(map(decoded_bytes, batch.columns)) <= min(limit, _BATCH_BYTES):
-        yield from batch.to_pylist()
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError:
+            rows = [_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
+        yield from rows
         return
     for number in range(batch.num_rows):
         row = batch.slice(number, 1)
@@ -86,7 +90,15 @@ def _rows(batch: pa.RecordBatch, limit: int) -> Iterator[Any]:
         if size > limit:
             yield Drop("record.too_large", size, limit)
         else:
-            yield from row.to_pylist()
+            yield _row(row)
+
+
+def _row(batch: pa.RecordBatch) -> Any:
+    """The one row; a `Drop` where its text is no UTF-8, which costs no other row."""
+    try:
+        return batch.to_pylist()[0]
+    except UnicodeDecodeError as error:
+        return Drop("record.damaged", f"{type(error).__name__}: {error}")
 
 
 def decoded_bytes(array: pa.Array) -> int:

@@ -1,46 +1,25 @@
-"""No rule on text and no step of extraction takes more than about n log n, whatever the text.
+"""No rule on text and no step of extraction or tokenization takes more than n log n.
 
-Each is timed on an input of n and of 4n units: a quadratic one takes sixteen times as long. What is
-fast on the largest input is not told apart.
+Each is timed on n, 2n and 4n of texts made to hurt: those that are written out here, and fragments
+of markup, punctuation and marks that hypothesis makes, repeated.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from curate.commands.common import find_recipe
-from decontamination.benchmarks import Item
-from decontamination.index import build_index
-from decontamination.match import find_matches
-from dedup.minhash import MinHasher
-from dedup.words import word_hashes
 from extraction import extract
-from extraction.charset import to_utf8
-from filters.address import url_rule
-from filters.ccnet import ccnet_normalized
-from filters.consent import header_rule
-from filters.language import language_rule
-from filters.page import coherence_rule, length_rule
-from filters.reading import count_sentences
-from filters.sentences import sentence_starts
-from filters.text import apply_text_rules
-from schemas.document import Document, TextSegment
-from schemas.filter_rules import Filters
-from schemas.image_settings import Fetch
-from schemas.page import Origin
-from schemas.purging import Decontamination
 from schemas.verdict import Drop
 from tests.abuse.conftest import WHOLE
-
-MOST = 8.0
-"""Times as long on four times the input: 4 x log(4n) / log(n) is below 5; noise comes on top."""
-LEAST_SECONDS = 0.02 if WHOLE else 0.01
-"""The input is doubled until it takes as long."""
-LARGEST = (4 << 20) if WHOLE else (1 << 18)
+from tests.abuse.growth import check
+from tests.abuse.text_steps import Step, names, steps
+from tokenization.train import train_model
+from tokenization.vocabulary import Vocabulary
 
 TEXTS: dict[str, Callable[[int], str]] = {
     "prose": lambda n: "The harbour is quiet in the morning, and boats lie there. " * (n // 58),
@@ -74,50 +53,28 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "thai": lambda n: "ที่นี่" * (n // 6),
     "emoji": lambda n: "\U0001f600" * n,
     "mixed-case": lambda n: "Ab" * (n // 2),
-    "addresses-of-machines": lambda n: "1.2.3.4 " * (n // 8),
+    "addresses-of-machines": lambda n: "8.8.8.8 " * (n // 8),
+    "marks-to-sort": lambda n: "a" + "\u0301\u0316" * (n // 2),
+    "half-width": lambda n: "ｶﾞ" * (n // 2),
+    "presentation-forms": lambda n: "ﷺ" * (n // 8),
+    "jamo": lambda n: "\u1112\u1161\u11ab" * (n // 3),
+    "joiners": lambda n: "क\u200d" * (n // 2),
+    "phone-numbers": lambda n: "+1 (2) " * (n // 7),
+    "percent": lambda n: "%41" * (n // 3),
+    "stars": lambda n: "*a" * (n // 2),
+    "commas": lambda n: "a, " * (n // 3),
+    "colons": lambda n: "a:" * (n // 2),
+    "backgrounds": lambda n: "background:" * (n // 11),
+    "widths": lambda n: "width:1" * (n // 7),
+    "tags": lambda n: "<A" * (n // 2),
+    "secrets": lambda n: "http://u:p@h/?sig=a&" * (n // 20),
     "abbreviations": lambda n: "e.g. " * (n // 5),
 }
 
-ITEMS = build_index(
-    [Item(benchmark="b", id=str(i), text=" ".join(["word", "a", str(i)] * 8)) for i in range(50)]
-)
-HASHER = MinHasher(14, 8, 5)
-RULES = Filters()
-EVERY_RULE = [find_recipe(name).filters for name in ("fineweb", "dclm", "obelics")]
-
-
-def all_text_rules(text: str) -> None:
-    document = Document(
-        id="d",
-        source="s",
-        url="http://h/",
-        segments=(TextSegment(text=text),),
-        origin=Origin(warc_file="w", offset=0),
-    )
-    for filters in EVERY_RULE:
-        for name, value in filters.text:
-            if value is not None:
-                only = type(filters.text)(**{name: value})
-                apply_text_rules(replace(document), only, lambda _: None)
-
-
-FUNCTIONS: dict[str, Callable[[str], object]] = {
-    "text rules": all_text_rules,
-    "coherence": lambda text: coherence_rule(text, RULES.page),
-    "length": lambda text: length_rule(text, RULES.page),
-    "language": lambda text: language_rule(text, RULES.page.model_copy(update={"language": "en"})),
-    "sentences": count_sentences,
-    "sentence starts": sentence_starts,
-    "ccnet": lambda text: [ccnet_normalized(line) for line in text.split("\n")],
-    "words": word_hashes,
-    "minhash": lambda text: (
-        HASHER.signature(found) if (found := HASHER.shingles(text)).size else None
-    ),
-    "benchmark items": lambda text: find_matches(text, ITEMS, Decontamination(benchmarks=("b",))),
-    "address": lambda text: url_rule(f"http://h/{text}", RULES.url),
-    "headers": lambda text: header_rule({"x-robots-tag": text, "tdm-reservation": text}, Fetch()),
-    "charset": lambda text: to_utf8(text.encode(), None),
-}
+TEXTS_OF_A_STEP = len(TEXTS) if WHOLE else 3
+"""In `make test` each step gets some of the texts: others than its neighbour."""
+FRAGMENTS = 60 if WHOLE else 2
+"""Texts of hypothesis for each step."""
 
 ATTRIBUTES = " ".join(f"a{i}=b" for i in range(250))
 PAGES: dict[str, Callable[[int], str]] = {
@@ -158,6 +115,80 @@ PAGES: dict[str, Callable[[int], str]] = {
 }
 
 
+MARKS = [*"aA1 \n\t.,:;!?'\"()[]{}<>/\\|@#&%*+-_=~$^`’…漢ทﾞ", "\u0301", "\u0316", "\u200d"]
+RUNS = "http:// www. &amp; url( width: \\( $$ e.g. --- :: ]]> https://h.test/ ... 8.8.8.8".split()
+ALPHABET = st.sampled_from([*MARKS, *RUNS]) | st.characters(min_codepoint=0x80)
+OPENED = "p div b i a table tr td th ul li dl dt h2 pre br math mi sub script title select".split()
+OPENED += "option figure svg ruby textarea style template form".split()
+CLOSED = "p div b a table tr td ul pre math script style".split()
+BROKEN = ["<img src=a.png>", "<p class=", "<p style='", "<!--", "-->", "<![CDATA[", "<", "&#", "x"]
+MARKUP = st.sampled_from([f"<{t}>" for t in OPENED] + [f"</{t}>" for t in CLOSED] + BROKEN)
+fragments = st.lists(ALPHABET, min_size=1, max_size=6).map("".join)
+markup = st.lists(MARKUP, min_size=1, max_size=6).map("".join)
+of_hypothesis = settings(
+    max_examples=FRAGMENTS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def repeated(before: str, fragment: str, after: str) -> Callable[[int], str]:
+    return lambda n: before + fragment * (n // len(fragment)) + after
+
+
+@pytest.fixture(scope="module")
+def every_step(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Step]:
+    lines = [f"the {a} and the {b} by the sea" for a in TEXTS for b in TEXTS]
+    model = train_model(lines, vocabulary=100, character_coverage=0.9999)
+    return steps(tmp_path_factory.mktemp("models"), Vocabulary(model))
+
+
+STEPS = [
+    (name, text)
+    for place, name in enumerate(names())
+    for text in [
+        [*TEXTS, *TEXTS][(place * 5 + i * 17) % len(TEXTS)] for i in range(TEXTS_OF_A_STEP)
+    ]
+]
+
+
+@pytest.mark.parametrize(("name", "text"), STEPS)
+def test_steps_on_texts(every_step: dict[str, Step], name: str, text: str) -> None:
+    check(every_step[name], TEXTS[text])
+
+
+@pytest.mark.parametrize("name", names())
+@of_hypothesis
+@given(st.sampled_from(["", "a", "<p>"]), fragments, st.sampled_from(["", "!", "b"]))
+def test_steps_on_fragments(
+    every_step: dict[str, Step], name: str, before: str, fragment: str, after: str
+) -> None:
+    check(every_step[name], repeated(before, fragment, after))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_extraction(page: str) -> None:
+    check(as_page, PAGES[page])
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_extraction_of_a_page_of_it(text: str) -> None:
+    check(lambda body: as_page(f"<p>{body}</p>"), TEXTS[text])
+
+
+@settings(of_hypothesis, max_examples=300 if WHOLE else 20)
+@given(markup)
+def test_extraction_of_fragments(fragment: str) -> None:
+    check(as_page, repeated("", fragment, ""))
+
+
+def as_page(html: str) -> object:
+    return extract(html.encode("utf-8", "replace"), "http://h/")
+
+
 @pytest.mark.parametrize(
     "tag",
     ["<p " + "a%d=b " * 40_000, "<p " + "a%d='>' " * 40_000, "<p " + "a%d " * 40_000 + ">x"],
@@ -169,53 +200,3 @@ def test_a_tag_of_many_attributes_is_no_page(tag: str) -> None:
     assert isinstance(made, Drop)
     assert made.rule == "page.tag_attributes"
     assert time.process_time() - started < 1
-
-
-def seconds(function: Callable[[str], object], text: str) -> float:
-    """The least of three, of this process."""
-    taken = []
-    for _ in range(3):
-        started = time.process_time()
-        function(text)
-        taken.append(time.process_time() - started)
-        if taken[-1] > 1:
-            break
-    return min(taken)
-
-
-def growth(function: Callable[[str], object], make: Callable[[int], str]) -> float:
-    """Times as long on four times the input, of which the first takes long enough to be timed.
-
-    1 for what is fast on the largest input.
-    """
-    size = 1 << 12
-    while (first := seconds(function, make(size))) < LEAST_SECONDS:
-        size *= 2
-        if size > LARGEST // 4:
-            return 1.0
-    return seconds(function, make(4 * size)) / first
-
-
-def check(function: Callable[[str], object], make: Callable[[int], str]) -> None:
-    found = growth(function, make)
-    for _ in range(2):
-        if found > MOST:
-            # Once more, for other work on the machine.
-            found = min(found, growth(function, make))
-    assert found <= MOST
-
-
-@pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_rules_on_texts(name: str, text: str) -> None:
-    check(FUNCTIONS[name], TEXTS[text])
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_extraction(page: str) -> None:
-    check(lambda html: extract(html.encode(), "http://h/"), PAGES[page])
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_extraction_of_a_page_of_it(text: str) -> None:
-    check(lambda body: extract(f"<p>{body}</p>".encode(), "http://h/"), TEXTS[text])

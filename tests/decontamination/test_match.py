@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +23,8 @@ from decontamination.index import (
     run_hashes,
     save_index,
 )
-from decontamination.match import ITEM, NGRAM, find_matches, word_spans
+from decontamination.match import ITEM, NGRAM, find_matches
+from dedup.words import word_spans
 from schemas.purging import Decontamination
 from tests.texts import prose, with_words_replaced
 
@@ -98,6 +100,23 @@ def test_methods_are_chosen(settings: dict, rules: set[str]) -> None:
     chosen = Decontamination.model_validate({"benchmarks": ("items.jsonl",), **settings})
     matches = find_matches(f"{prose('b', 30)} {TEXTS[7]}", INDEX, chosen)
     assert {m.rule for m in matches} == rules
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_an_item_is_found_in_every_form_and_at_its_place(form: str) -> None:
+    item = "ガードレールの上でギターを弾くパン屋は、毎朝どの駅で電車に乗りますか"
+    index = build_index([Item(benchmark="b", id="x", text=item)])
+    half = "ｶﾞｰﾄﾞﾚｰﾙの上でｷﾞﾀｰを弾くﾊﾟﾝ屋は､毎朝どの駅で電車に乗りますか"
+    for written in (item, half):
+        written = unicodedata.normalize(form, written)
+        document = f"½ ｶﾞの前 ㍿ {written}。ｶﾞの後"
+        spans = word_spans(document)
+        found = {
+            document[spans[m.start][0] : spans[m.end - 1][1]]
+            for m in find_matches(document, index, RULES)
+            if m.rule == ITEM and m.similarity == 1
+        }
+        assert written in found
 
 
 def test_contractions_count_as_megatron_counts_them() -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from extraction import extract
+from extraction.extract import nesting
 from schemas.document import Document, ImageSegment, TextSegment
 from schemas.recipe import Extraction
 from schemas.verdict import Drop
@@ -208,3 +209,25 @@ def test_a_million_siblings_are_bounded() -> None:
     assert isinstance(outcome, Drop)
     assert outcome.rule == "page.dom_nodes"
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("html", "deepest"),
+    [
+        (b"<div></div>" * 9, 1),
+        (b"<div>" * 9 + b"</div>" * 9, 9),
+        # End tags of what is not open close nothing, and cost the parser a search.
+        (b"</a><svg>" * 9, 9),
+        (b"<b><i></b>" * 9, 10),
+        (b"<p><li><td>" * 9, 0),
+        (b"<A" * 9, 1),
+    ],
+)
+def test_nesting_is_measured_without_parsing(html: bytes, deepest: int) -> None:
+    assert nesting(html) == deepest
+
+
+def test_end_tags_of_nothing_hide_no_depth() -> None:
+    drop = extract(b"</a><svg>" * 20_000, "http://h/")
+    assert isinstance(drop, Drop)
+    assert drop.rule == "page.dom_depth"

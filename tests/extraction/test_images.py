@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from extraction.images import ImageElement, Picture, picture_of
+from extraction.images import ImageElement, Picture, background_address, picture_of
 from schemas.recipe import Extraction
 
 BASE = "http://site.test/dir/"
@@ -67,3 +67,20 @@ def test_the_narrowest_candidate_that_is_wide_enough_wins(srcset: str, expected:
     shown = picture({"src": "s.jpg", "srcset": srcset}, Extraction(srcset_width=500))
     assert shown is not None
     assert shown.url == BASE + expected
+
+
+@pytest.mark.parametrize(
+    ("style", "address"),
+    [
+        ("background: url(a.png)", "a.png"),
+        ("color: red; BACKGROUND-IMAGE : red URL( 'a.png' ) no-repeat", "a.png"),
+        ("background: url(data:image/png;base64,AA==)", "data:image/png;base64,AA=="),
+        ("background: url() url(b.png)", "b.png"),
+        ("background: red; background: url(c.png)", "c.png"),
+        ("background: red; list-style: url(d.png)", None),
+        ("background:" * 9 + "url(e.png)", "e.png"),
+        ("color: red", None),
+    ],
+)
+def test_backgrounds(style: str, address: str | None) -> None:
+    assert background_address(style) == address

@@ -283,6 +283,7 @@ def test_refinedweb_lines(line: str, rule: str | None) -> None:
         ("Write to Jane.Doe+x@mail.example.co.uk today.", f"Write to {EMAIL} today."),
         ("an @handle and a@b", "an @handle and a@b"),
         ("Server 8.8.8.8 answered.", f"Server {ADDRESS} answered."),
+        ("1.1.1.1, 10.0.0.1, 8.8.4.4!", f"{ADDRESS}, 10.0.0.1, {ADDRESS}!"),
         ("Router 192.168.0.1, loop 127.0.0.1", "Router 192.168.0.1, loop 127.0.0.1"),
         ("Version 1.2.3.4.5 and 300.1.1.1", "Version 1.2.3.4.5 and 300.1.1.1"),
         ("Call +44 20 7946 0958 or (212) 555-0123.", f"Call {PHONE} or {PHONE}."),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.http_headers import add_header
+from schemas.http_headers import add_header, headers_of
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ def test_lines_of_one_name(lines: list[tuple[str, str]], expected: dict[str, str
     headers: dict[str, str] = {}
     for name, value in lines:
         add_header(headers, name, value)
-    assert headers == expected
+    assert headers == headers_of(lines) == expected
