@@ -13,6 +13,7 @@ from filters.image import ImageFacts
 from media.decode import EncodedImage
 from media.decoder_process import LENGTH
 from media.fingerprint import Fingerprint
+from schemas.errors import CurateError
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
 from schemas.processes import python_module, safe_environment
@@ -23,8 +24,17 @@ _PIPE_BYTES = 1 << 20
 _STARTED_WITH = python_module("media.decoder_process")
 
 
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""Signals that no image causes: the system that is short of memory, or a person, sent them."""
+_TRIES = 3
+
+
 class DecoderError(RuntimeError):
     """The decoding process ended by itself: a fault of the program, told on standard error."""
+
+
+class DecoderKilledError(CurateError):
+    """The decoding process was ended from outside, over and over."""
 
 
 class Decoder:
@@ -43,9 +53,25 @@ class Decoder:
     def decode(self, data: bytes) -> EncodedImage | Drop:
         """`media.decode.decode_image` in the other process.
 
+        An image whose process was ended from outside is tried again: what a machine is short of
+        must not decide which images are kept.
+
         Raises:
             DecoderError: it has a fault.
+            DecoderKilledError: it was ended from outside each time.
         """
+        for _ in range(_TRIES):
+            outcome = self._try(data)
+            if outcome is not None:
+                return outcome
+        raise DecoderKilledError(
+            f"the process that decodes images was killed {_TRIES} times at one image; usually the "
+            "system ran out of memory. Use fewer --workers, or a smaller "
+            "filters.image.decoder_megabytes"
+        )
+
+    def _try(self, data: bytes) -> EncodedImage | Drop | None:
+        """The outcome; None if the process was ended from outside."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -83,13 +109,15 @@ class Decoder:
             self._process.stdin.write(self._settings + b"\n")
         return self._process
 
-    def _death(self, process: subprocess.Popen[bytes]) -> Drop:
+    def _death(self, process: subprocess.Popen[bytes]) -> Drop | None:
         process.communicate()
         self._process = None
         code = process.returncode
         if code == -signal.SIGPROF:
             seconds = self._rules.decoder_seconds
             return Drop("image.decoder_seconds", f">{seconds}", seconds)
+        if -code in _FROM_OUTSIDE:
+            return None
         if code >= 0:
             raise DecoderError(f"the decoding process ended with exit code {code}")
         return Drop("image.decoder_died", signal.Signals(-code).name)

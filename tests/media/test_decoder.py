@@ -15,7 +15,7 @@ from PIL import Image
 
 from media import decoder as decoder_module
 from media.decode import decode_image
-from media.decoder import Decoder, DecoderError
+from media.decoder import Decoder, DecoderError, DecoderKilledError
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Images
 from schemas.verdict import Drop
@@ -71,6 +71,38 @@ def test_a_crash_costs_one_image(decoder: Decoder) -> None:
     crash.start()
     assert decoder.decode(slow_image()) == Drop("image.decoder_died", "SIGSEGV")
     assert not isinstance(decoder.decode(picture()), Drop)
+
+
+def kill_after(decoder: Decoder, seconds: float, times: int) -> threading.Thread:
+    """Kill each of so many decoding processes a while after it was seen."""
+
+    def kill() -> None:
+        seen: set[int] = set()
+        while len(seen) < times:
+            process = decoder._process
+            if process is not None and process.pid not in seen:
+                seen.add(process.pid)
+                time.sleep(seconds)
+                os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+def test_an_image_whose_process_is_killed_is_tried_again(decoder: Decoder) -> None:
+    killer = kill_after(decoder, 0.05, 2)  # before it is up
+    data = picture()
+    assert decoder.decode(data) == decode_image(data, ImageRules(), IMAGES)
+    killer.join()
+
+
+def test_a_process_that_is_killed_each_time_is_told(decoder: Decoder) -> None:
+    killer = kill_after(decoder, 0.05, 3)
+    with pytest.raises(DecoderKilledError, match="was killed 3 times at one image"):
+        decoder.decode(picture())
+    killer.join()
 
 
 def test_a_fault_of_the_program_is_raised(
