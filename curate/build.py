@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import fsspec
-
 from curate.console import tracked
+from curate.run_identity import InputHash, RunError, fingerprint_of, input_hashes, refuse_other_run
 from extraction.fallback import require_fallback
 from filters.models import require_packages
-from pipelines.benchmark_images import benchmark_image_files
 from pipelines.claims import unfilled_steps
 from pipelines.damaged_shards import (
     Marker,
@@ -25,7 +21,7 @@ from pipelines.damaged_shards import (
     require_same_again,
 )
 from pipelines.decontamination import STAGE as DECONTAMINATION
-from pipelines.decontamination import benchmark_files, index_of, registry_of
+from pipelines.decontamination import index_of
 from pipelines.documents import STAGE as DOCUMENTS
 from pipelines.engine import Engine
 from pipelines.image_scores import SKIPPED_PATH, why_skipped
@@ -38,14 +34,13 @@ from pipelines.shard_manifest import write_manifest
 from pipelines.shards import STAGE as SHARDS
 from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
 from pipelines.worker_processes import Process
-from schemas.errors import CurateError
 from schemas.ledger import Tally
 from schemas.packed import SCHEMA_VERSION
 from schemas.recipe import Recipe
-from schemas.recipe_file import filter_files, recipe_to_yaml
+from schemas.recipe_file import recipe_to_yaml
 from schemas.secrets import masked
 from sources.first_rows import require_readable
-from sources.input_identity import identify, require_same, sample_of, to_rows
+from sources.input_identity import identify, require_same, to_rows
 
 _log = logging.getLogger("pipelines.documents")
 _CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
@@ -60,10 +55,6 @@ _VERSIONED = (
     "fastwarc",
     "warcio",
 )
-
-
-class RunError(CurateError):
-    """The run can't go on as asked; the message says what to do."""
 
 
 def with_inputs(recipe: Recipe, inputs: tuple[str, ...]) -> Recipe:
@@ -137,8 +128,8 @@ def build_shards(
         run.sweep()
         without_clip = why_skipped(recipe)
         _refuse_changed_inputs(run, plan)
-        input_fingerprint = _fingerprint_inputs(plan, without_clip is not None)
-        _refuse_other_run(run, plan.fingerprint, input_fingerprint)
+        inputs = input_hashes(plan, without_clip is not None)
+        refuse_other_run(run, plan.fingerprint, inputs)
         if without_clip is not None:
             run.write_json({"reason": masked(without_clip)}, SKIPPED_PATH)
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
@@ -151,9 +142,11 @@ def build_shards(
                 files = ((part.path, part.file_name) for part in plan.parts_of(name))
                 require_readable(name, source, files)
             # Before the first part: a run killed early must be known for what it is, too.
-            _write_run_json(run, plan, input_fingerprint, runner, workers, records)
+            _write_run_json(run, plan, inputs, runner, workers, records)
         with Engine(runner, workers, processes, beam_options, accelerator) as engine:
-            stages = Stages(engine=engine, run=run, plan=plan, input_fingerprint=input_fingerprint)
+            stages = Stages(
+                engine=engine, run=run, plan=plan, input_fingerprint=fingerprint_of(inputs)
+            )
             for stage in STAGES:
                 hold.require()
                 _require_documents(stages, stage.name)
@@ -163,7 +156,7 @@ def build_shards(
                 if stage.name == SHARDS:
                     require_same_again(run, damaged)
                     write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
-                _write_run_json(run, plan, input_fingerprint, runner, workers, records)
+                _write_run_json(run, plan, inputs, runner, workers, records)
                 if stage.name == until:
                     break
         return records
@@ -216,52 +209,6 @@ def _require_documents(stages: Stages, stage: str) -> None:
         )
 
 
-def _fingerprint_inputs(plan: RunPlan, without_clip: bool) -> str:
-    """SHA-256 of what is read.
-
-    Names and sizes of the inputs; names, sizes and samples of earlier runs' signatures; benchmarks,
-    the files that filters name and the tokenizer model with their bytes. A run that goes on without
-    its CLIP model is another than the one that has it.
-    """
-    files = [[p.source, p.file_name, p.size] for p in plan.parts]
-    dedup, decontamination = plan.recipe.dedup, plan.recipe.decontamination
-    for root in dedup.against if dedup is not None else ():
-        earlier = RunDirectory(root)
-        files += [
-            [path, size, sample_of(earlier.address(path), size)]
-            for path in earlier.list("signatures", suffix=".parquet")
-            for size in [earlier.size(path)]
-        ]
-    digest = hashlib.sha256(json.dumps(files).encode())
-    if decontamination is not None:
-        for path in benchmark_files(decontamination):
-            with fsspec.open(path, "rb") as stream:
-                digest.update(stream.read())
-        for path in benchmark_image_files(decontamination.images):
-            with fsspec.open(path, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        digest.update(str(registry_of(decontamination.registry)).encode())
-    for key, path in filter_files(plan.recipe.filters):
-        if without_clip and key.startswith("filters.clip."):
-            continue
-        try:
-            with fsspec.open(path, "rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise RunError(f"{key}: {path} can't be read: {error}") from error
-    model = plan.recipe.tokenization.model
-    if model is not None:
-        try:
-            with fsspec.open(model, "rb") as stream:
-                digest.update(stream.read())
-        except OSError as error:
-            raise RunError(
-                f"tokenization.model: {model} can't be read: {error}. "
-                "Give a path to a SentencePiece .model file, or null to train one."
-            ) from error
-    return digest.hexdigest()
-
-
 def _refuse_changed_inputs(run: RunDirectory, plan: RunPlan) -> None:
     """Know the inputs again; a run notes them before it begins, which `run.json` tells.
 
@@ -276,31 +223,10 @@ def _refuse_changed_inputs(run: RunDirectory, plan: RunPlan) -> None:
         run.write_json(to_rows(identities), _INPUTS_PATH)
 
 
-def _refuse_other_run(run: RunDirectory, recipe: str, inputs: str) -> None:
-    if not run.exists("run.json"):
-        return
-    held = run.read_json("run.json")
-    schema = held.get("shard_schema", "before 3")
-    if schema != SCHEMA_VERSION:
-        raise RunError(
-            f"{run.root} holds a run of another version of curate (its shards have schema "
-            f"{schema}, now {SCHEMA_VERSION}). Runs are never mixed: give a new --out, or delete "
-            "the directory."
-        )
-    for what, now in (("recipe_fingerprint", recipe), ("input_fingerprint", inputs)):
-        if held[what] != now:
-            name = what.split("_")[0]
-            raise RunError(
-                f"{run.root} holds a run of another {name} "
-                f"({held[what][:12]}, now {now[:12]}). Runs are never mixed: "
-                "give a new --out, or delete the directory."
-            )
-
-
 def _write_run_json(
     run: RunDirectory,
     plan: RunPlan,
-    inputs: str,
+    inputs: list[InputHash],
     runner: str,
     workers: int,
     records: list[dict[str, Any]],
@@ -309,7 +235,8 @@ def _write_run_json(
         {
             "recipe": plan.recipe.name,
             "recipe_fingerprint": plan.fingerprint,
-            "input_fingerprint": inputs,
+            "input_fingerprint": fingerprint_of(inputs),
+            "inputs": [{"what": masked(i.what), "sha256": i.sha256} for i in inputs],
             "shard_schema": SCHEMA_VERSION,
             "runner": runner,
             "workers": workers,

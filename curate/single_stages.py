@@ -8,7 +8,7 @@ from typing import Any
 
 import fsspec
 
-from curate.build import RunError
+from curate.run_identity import RunError
 from extraction import extract
 from filters.record import classify_record
 from pipelines.plan import InputPart, RunPlan

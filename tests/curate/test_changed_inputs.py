@@ -120,3 +120,35 @@ def test_a_file_that_changes_while_it_is_read(recipe: Path, tmp_path: Path, chan
 
 def _is_begun(out: Path) -> bool:
     return any("part-00001" in path.name for path in (out / "documents").rglob("*"))
+
+
+def test_other_files_of_the_recipe_are_named_when_they_change(
+    curate: Curate, recipe: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": name, "text": ENGLISH[0]}) + "\n")
+    (tmp_path / "domains.txt").write_text("bad.test\n")
+    settings = {**yaml.safe_load(recipe.read_text()), "dedup": {}}
+    recipe.write_text(yaml.safe_dump(settings))
+    curate("build-shards", recipe, "--out", tmp_path / "earlier", "--until", "signatures")
+    settings["decontamination"] = {"benchmarks": [f"{tmp_path}/one.jsonl", f"{tmp_path}/two.jsonl"]}
+    settings["filters"] = {"url": {"blocked_domains": [f"{tmp_path}/domains.txt"]}}
+    settings["dedup"] = {"against": [str(tmp_path / "earlier")]}
+    recipe.write_text(yaml.safe_dump(settings))
+    build = ("build-shards", recipe, "--out", tmp_path / "out", "--until", "documents")
+    curate(*build)
+    changes = {
+        "decontamination.benchmarks": tmp_path / "two.jsonl",
+        "filters.url.blocked_domains": tmp_path / "domains.txt",
+        "dedup.against": next((tmp_path / "earlier" / "signatures").rglob("*.parquet")),
+    }
+    for key, path in changes.items():
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n")
+        shown = curate(*build, code=1).output
+        assert f"of another input: changed since it began: {key}: " in shown
+        assert ("earlier" if key == "dedup.against" else path.name) in shown
+        assert shown.count(";") == 0
+        assert "give a new --out" in shown
+        path.write_bytes(before)
+    curate(*build)
