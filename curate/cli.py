@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
+import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -66,5 +70,34 @@ for command in (
     main.add_command(command)
 
 
+class _End:
+    """Ends the process with the command's exit code, when everything else has been closed."""
+
+    def __init__(self) -> None:
+        self.code = 1
+
+    def __call__(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(BrokenPipeError):  # who read it has gone, which was told
+                stream.flush()
+        os._exit(self.code)
+
+
+def run() -> None:
+    """The entry point: `main`, and an end that no thread of a library can spoil.
+
+    gRPC's threads outlive the jobs of an engine. One that wakes up while Python takes itself apart
+    ends the process by SIGABRT, which would stand in the place of the command's exit code.
+    """
+    end = _End()
+    # What is registered first is called last.
+    atexit.register(end)
+    try:
+        main()
+    except SystemExit as error:
+        end.code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        raise
+
+
 if __name__ == "__main__":
-    main()
+    run()
