@@ -123,16 +123,20 @@ class ShardBatches:
         batch, _ = self._message(index)
         last = index == len(self) - 1
         if not last and batch.num_rows != ROWS_PER_BATCH:
-            raise corrupt(self.name, f"has {batch.num_rows} rows in record batch {index}")
+            raise corrupt(self.name, f"has {batch.num_rows} rows {self._where(index)}")
         with self._reading():
             batch.validate(full=True)
             crc = _batch_crc(batch, self._seals[index - 1])
         if crc != self._seals[index]:
-            raise corrupt(self.name, f"is damaged in record batch {index}: its checksum differs")
+            raise corrupt(self.name, f"is damaged {self._where(index)}: the checksum differs")
         problem = problem_of_rows(batch, int(self.metadata["vocabulary"]))
         if problem is not None:
-            raise corrupt(self.name, f"has {problem} in record batch {index}")
+            raise corrupt(self.name, f"has {problem} {self._where(index)}")
         return batch
+
+    def _where(self, index: int) -> str:
+        first = index * ROWS_PER_BATCH
+        return f"in record batch {index}, from row {first} on"
 
     def _message(self, index: int) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
         with self._reading():
@@ -140,7 +144,7 @@ class ShardBatches:
         try:
             self._seals[index] = int(told[_SEAL], 16)
         except (TypeError, KeyError, ValueError):
-            raise corrupt(self.name, f"has no seal at record batch {index}") from None
+            raise corrupt(self.name, f"has no seal {self._where(index)}") from None
         return batch, dict(told)
 
     @contextmanager
