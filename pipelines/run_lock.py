@@ -124,7 +124,12 @@ class _Lease(Hold):
         Raises:
             RunInUseError: another command has taken this one for gone, as its signs did not come.
         """
-        found = _latest(self._run)
+        try:
+            found = _latest(self._run)
+        except outside_errors() as error:
+            # The work that follows sees it as well, and tells.
+            _LOG.info("who holds %s can't be seen: %s", self._run.root, error)
+            return
         if found is not None and found[0] > self._number:
             raise _in_use(self._run, _holder_in(found[1]))
 

@@ -106,6 +106,18 @@ def test_the_store_goes_away(store: Store, recipe: Path, whole: dict[str, str]) 
     assert sums(store, out) == whole
 
 
+def test_a_place_is_given_to_one_alone(store: Store) -> None:
+    code = (
+        "import sys; from pipelines.run_directory import RunDirectory as Run\n"
+        "from pipelines.run_lock import _create, _this_process\n"
+        "run, holders = Run(sys.argv[1]), [_this_process() for _ in range(3)]\n"
+        "print([_create(run, 1, holder) for holder in [*holders, holders[0]]])"
+    )
+    command = [str(_CURATE.with_name("python")), "-c", code, f"gs://{BUCKET}/run-held"]
+    said = run_command(command, environment=store.environment)
+    assert said.splitlines()[-1] == "[True, False, False, True]"
+
+
 def test_a_missing_bucket_is_told_at_once(store: Store, recipe: Path) -> None:
     started = time.monotonic()
     said = run(store, "build-shards", recipe, "--input", INPUT, "--out", "gs://nowhere/run", code=2)

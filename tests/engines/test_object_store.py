@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,7 +15,8 @@ import pytest
 
 from pipelines.part import done_parts, marker_path
 from pipelines.run_directory import RunDirectory
-from tests.commands import run_curate
+from pipelines.run_lock import only_one
+from tests.commands import curate, run_curate, start
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
 from tests.engines.conftest import Started
@@ -100,6 +104,30 @@ def test_the_store_goes_away(
     assert "run the same command again" in said
     assert "Traceback" not in said
     run_curate(*command)
+    assert sums(out) == whole
+
+
+def test_two_builds_into_one_place(
+    store: Store, inputs: str, recipe: Path, whole: dict[str, str]
+) -> None:
+    """One that lives keeps it, and is named; one that was killed does not."""
+    out = f"s3://{BUCKET}/run-held"
+    build = ("build-shards", recipe, "--input", inputs, "--out", out)
+    with only_one(RunDirectory(out)) as hold:
+        with pytest.raises(FileExistsError):
+            RunDirectory(out).create(b"{}", "lease/00000001.json")
+        said = run_curate(*build, code=1)
+        assert f"{out} is in use by another command (process {os.getpid()} on " in said
+        hold.require()
+    process = start(curate(*build), stderr=subprocess.STDOUT)
+    while not RunDirectory(out).list("lease"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert RunDirectory(out).list("lease") == ["lease/00000001.json"]
+    run_curate(*build)
+    assert RunDirectory(out).list("lease") == []
     assert sums(out) == whole
 
 
