@@ -68,7 +68,7 @@ bench-images: .venv-img2dataset/.installed $(VENV)/.installed-core
 	$(BIN)/python -m benchmarks.images $(IMAGES)
 
 # The same corpus in 100, 400 and 1,600 parts. OPTIONS="--parts 10 40 160" and so on.
-bench-parts: $(VENV)/.installed-core
+bench-parts: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.parts $(OPTIONS)
 
 bench-loader: .venv-bench/.installed

@@ -4,8 +4,8 @@
 
 The corpus is made: pages with archived images in WARCs and texts in JSON lines, with duplicates,
 lines that a domain repeats, items of a benchmark, pictures that are the same and pictures on many
-pages. `image-scores` alone is left out: it needs a model. CPU time is that of the command and of
-all processes below it, so that what else the machine does plays little part.
+pages. The CLIP model is a small one of random weights. CPU time is that of the command and of all
+processes below it, so that what else the machine does plays little part.
 
 The last columns are what one more part costs between the two largest cuts, over what it costs
 between the two smallest: 1 where cost is linear in parts, 4 where it is quadratic and each cut has
@@ -76,7 +76,11 @@ def make_corpus(folder: Path, parts: int, items: int = ITEMS) -> Recipe:
                 "web": {"kind": "warc", "format": "interleaved", "paths": [f"{folder}/web/"]},
                 "texts": {"kind": "jsonl", "format": "text", "paths": [f"{folder}/texts/"]},
             },
-            "filters": {"page": {"language": None}},
+            "filters": {
+                "page": {"language": None},
+                # No score is below -1: every image is scored, and none is dropped.
+                "clip": {**_clip(folder), "min_text_similarity": -1.0},
+            },
             "dedup": {"repeated": {}},
             "decontamination": {"benchmarks": [str(benchmark)], "ngrams": {}},
             "images": {
@@ -87,6 +91,24 @@ def make_corpus(folder: Path, parts: int, items: int = ITEMS) -> Recipe:
             "tokenization": {"vocabulary": 500, "block": 512},
         }
     )
+
+
+def _clip(folder: Path) -> dict[str, str]:
+    """The smallest CLIP that open_clip makes, as a recipe names it."""
+    # Taken in only where a corpus is made: it takes seconds, which workers don't need.
+    import open_clip
+    import torch
+
+    torch.manual_seed(0)
+    model, weights = folder / "smallest-clip.json", folder / "smallest-clip.pt"
+    text = {"context_length": 16, "vocab_size": 49_408, "width": 32, "heads": 2, "layers": 1}
+    vision = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 8}
+    config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text}
+    model.write_text(json.dumps(config))
+    open_clip.add_model_config(model)
+    made = open_clip.create_model("smallest-clip", load_weights=False)
+    torch.save(made.state_dict(), weights)
+    return {"model": str(model), "weights": str(weights)}
 
 
 def _cut(items: int, parts: int) -> Iterator[range]:
