@@ -61,15 +61,22 @@ def require_readable(name: str, source: Source, files: Iterable[tuple[str, str]]
 
 
 def _why_nothing(path: str, source: Source, file_name: str, name: str) -> str | None:
-    """Why the first rows of a file give nothing; None where one of them gives a document."""
+    """Why the first rows of a file give nothing; None where one of them gives a document.
+
+    Rows that are too large are read as rows: where more follow, it is not known that none fits.
+    """
     rules: dict[str, Drop] = {}
+    rows = 0
     for item in islice(_reader_of(source)(path, source, file_name, name), _ROWS):
+        rows += 1
         drop = getattr(item, "drop", None)
         if drop is None or drop.rule == "record.not_selected":
             return None
         rules.setdefault(drop.rule, drop)
     if not rules:
         return "an empty file"
+    if rows == _ROWS and set(rules) == {"record.too_large"}:
+        return None
     beginning = _beginning(path)
     if source.kind in ("jsonl", INSTRUCTIONS) and beginning.lstrip().startswith("["):
         return "a JSON array and not lines: `jq -c .[] FILE` makes lines of it"

@@ -87,3 +87,23 @@ def test_a_file_that_was_mended_is_no_changed_input(curate: Curate, tmp_path: Pa
     path.write_bytes(GOOD + b"\n")
     curate("dedup", "--input", path, "--out", tmp_path / "d")
     assert (tmp_path / "d" / "documents.jsonl").read_bytes() == GOOD + b"\n"
+
+
+@pytest.mark.parametrize(("large", "code"), [(20, 2), (150, 0)])
+def test_rows_that_are_too_large_are_rows(
+    curate: Curate, tmp_path: Path, large: int, code: int
+) -> None:
+    """Where a hundred are too large and more follow, what fits may stand behind them."""
+    row = json.dumps({"text": "a" * 3_000}) + "\n"
+    path = tmp_path / "rows.jsonl"
+    path.write_text(row * large + (GOOD.decode() + "\n" if code == 0 else ""))
+    recipe = tmp_path / "recipe.yaml"
+    source = f"{{kind: jsonl, format: text, max_row_bytes: 2000, paths: ['{path}']}}"
+    recipe.write_text(f"{{name: r, sources: {{c: {source}}}}}")
+    build = ("build-shards", recipe, "--out", tmp_path / "o", "--until", "documents")
+    told = curate(*build, code=code).output
+    assert "record.too_large" in told
+    if code == 0:
+        (ledger,) = (tmp_path / "o" / "ledger" / "documents").rglob("*.parquet")
+        rules = pq.read_table(ledger)["rule"].to_pylist()
+        assert rules == ["record.too_large"] * large
