@@ -9,6 +9,7 @@ from urllib.parse import unquote
 MASK = "***"
 # A password may hold a slash that should have been escaped; a port is no password.
 _USERINFO = re.compile(r"(://)(?:[^/\s?#@]*@|[^/\s?#@:]+:(?!\d+(?:[/?#\s]|$))[^\s@]*@)+")
+_RUN = re.compile(r"\S+")
 _PARAMETER = re.compile(r"(?<=[?&;#])([^=?&;#\s]+)=([^&#\s]*)")
 _NAMES = frozenset(
     "sig signature token key apikey auth authorization jwt password passwd pwd pass secret "
@@ -36,7 +37,9 @@ def masked(text: str) -> str:
 
     Masking what is masked changes nothing, and neither does masking an address without secrets.
     """
-    return _PARAMETER.sub(_masked_parameter, _USERINFO.sub(rf"\1{MASK}@", text))
+    if "@" in text:
+        text = _RUN.sub(_masked_userinfo, text)
+    return _PARAMETER.sub(_masked_parameter, text)
 
 
 def masked_data(data: Any) -> Any:
@@ -48,6 +51,12 @@ def masked_data(data: Any) -> Any:
     if isinstance(data, list):
         return [masked_data(value) for value in data]
     return data
+
+
+def _masked_userinfo(found: re.Match[str]) -> str:
+    """A run without spaces; only before its last `@` is looked for, or each `://` would look on."""
+    before, at, behind = found[0].rpartition("@")
+    return _USERINFO.sub(rf"\1{MASK}@", before + at) + behind
 
 
 def _masked_parameter(found: re.Match[str]) -> str:
