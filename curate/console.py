@@ -6,6 +6,7 @@ rest: warnings, log lines, tracebacks, and what a library prints.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, TypeVar
@@ -17,6 +18,7 @@ from rich.segment import Segment
 from schemas.shown import ShownStream, json_text, visible
 
 T = TypeVar("T")
+_COLUMNS_OF_A_FILE = 10_000
 
 
 def guard_streams() -> None:
@@ -56,7 +58,11 @@ def tracked(items: Iterable[T], total: int, label: str) -> Iterator[T]:
 
 
 class Screen(Console):
-    """A terminal to draw on: text is text, with no markup, and its styles are the caller's."""
+    """A terminal to draw on: text is text, with no markup, and its styles are the caller's.
+
+    Where it is none (a pipe, a file), lines and tables are as wide as what they hold: there is no
+    edge to fold them at, and what reads them takes them line by line.
+    """
 
     def __init__(self, *, err: bool = False, file: TextIO | None = None, **options: Any) -> None:
         super().__init__(
@@ -66,6 +72,8 @@ class Screen(Console):
             highlight=False,
             **options,
         )
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _COLUMNS_OF_A_FILE
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

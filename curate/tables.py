@@ -1,9 +1,13 @@
-"""Statistics and views, printed on a terminal: what these functions print is their result."""
+"""Statistics and views as the commands print them: what is printed here is what was asked for.
+
+All of it goes through `Screen`, which lets nothing from outside steer a terminal.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -16,11 +20,12 @@ if TYPE_CHECKING:
     from curate.dry_run import StageGraph
 
 _RULES_SHOWN = 15
+_RULE_COLUMNS = 80
 
 
-def print_stats(stats: dict[str, Any], console: Screen | None = None) -> None:
+def print_stats(stats: dict[str, Any]) -> None:
     """The closing tables: stages, the rules that dropped most, shards by source."""
-    console = console or Screen()
+    console = Screen()
     table = _table("stage", "source", "of", "in", "out", "dropped", "seconds", numbers=4)
     for row in stats["stages"]:
         counts = (f"{row[k]:,}" for k in ("in", "out", "dropped"))
@@ -49,9 +54,9 @@ def print_stats(stats: dict[str, Any], console: Screen | None = None) -> None:
         console.print(shards)
 
 
-def print_plan(plan: RecipePlan, console: Screen | None = None) -> None:
+def print_plan(plan: RecipePlan) -> None:
     """Sources with tokens and epochs, then what a step of each phase holds."""
-    console = console or Screen()
+    console = Screen()
     phases = list(plan.phases)
     heads = ["source", "format", "share", "tokens", "known by"]
     for phase in phases:
@@ -92,16 +97,17 @@ def _large(number: float | None) -> str:
     return f"{number:.0f}"
 
 
-def print_view(view: View, console: Screen | None = None) -> None:
+def print_view(view: View) -> None:
     """A row or document: text as text, images as coloured half blocks."""
-    console = console or Screen()
+    console = Screen()
     console.print(Text(visible_line(view.title), style="bold"))
     for name, value in view.facts.items():
         console.print(Text(visible_line(f"  {name}: {value}"), style="dim"))
     for index, piece in enumerate(view.pieces):
         if piece.kind == "boundary":
             if index:
-                console.rule("next document", style="dim")
+                line = Rule("next document", style="dim")
+                console.print(line, width=min(console.width, _RULE_COLUMNS))
         elif piece.kind == "text":
             console.print(Text(visible(piece.text), style="dim" if piece.masked else ""))
         else:
@@ -124,9 +130,9 @@ def print_view(view: View, console: Screen | None = None) -> None:
         )
 
 
-def print_graphs(graphs: list[StageGraph], later: list[str], console: Screen | None = None) -> None:
+def print_graphs(graphs: list[StageGraph], later: list[str]) -> None:
     """The job graphs of a dry run."""
-    console = console or Screen()
+    console = Screen()
     table = _table("stage", "steps", "hints", "parts", "proto bytes", numbers=2)
     for graph in graphs:
         steps, hints = " > ".join(graph.steps), " ".join(graph.hints)
@@ -141,5 +147,6 @@ def _table(*headings: str, numbers: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, heading in enumerate(headings):
         right = index >= len(headings) - numbers
-        table.add_column(heading, justify="right" if right else "left")
+        # On a narrow terminal a name goes on below itself: cut, it could not be looked up.
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
     return table
