@@ -46,6 +46,8 @@ _log = logging.getLogger("pipelines.documents")
 _CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
 """Rules by which a row is left out that could be read."""
 _INPUTS_PATH = "inputs.json"
+_NAMED = 5
+"""Of files or shards that a warning is about, so many are named."""
 _VERSIONED = (
     "apache-beam",
     "pyarrow",
@@ -148,7 +150,7 @@ def build_shards(
                 engine=engine, run=run, plan=plan, input_fingerprint=fingerprint_of(inputs)
             )
             for stage in STAGES:
-                hold.require()
+                hold.require_held()
                 _require_documents(stages, stage.name)
                 records.append(stages.complete(stage, watch))
                 if stage.name == DOCUMENTS:
@@ -165,13 +167,14 @@ def build_shards(
 def _reopen_damaged_shards(run: RunDirectory, threads: int) -> dict[str, Marker]:
     """Finished shards that are not what they were, with what is known of them; told, and undone."""
     finished = finished_shards(run)
+    if not finished:
+        return {}
     found = tracked(find_damaged(run, finished, threads), len(finished), "checking shards")
     damaged = {name: finished[name] for name in found if name is not None}
     if damaged:
-        more = f" and {len(damaged) - 5:,} more" if len(damaged) > 5 else ""
         _log.warning(
-            "%d of %d finished shards are damaged or missing, and are made anew: %s%s",
-            len(damaged), len(finished), ", ".join(list(damaged)[:5]), more,
+            "%d of %d finished shards are damaged or missing, and are made anew: %s",
+            len(damaged), len(finished), _first_of(list(damaged)),
         )  # fmt: skip
         reopen_shards(run, list(damaged))
     return damaged
@@ -190,12 +193,16 @@ def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:
         and not any(tally.dropped[part.source, "record", rule] for rule in _CHOSEN_RULES)
     ]
     if unread:
-        more = f" and {len(unread) - 5:,} more" if len(unread) > 5 else ""
         _log.warning(
-            "%d of %d input files gave nothing that can be read: %s%s. The ledger of `documents` "
+            "%d of %d input files gave nothing that can be read: %s. The ledger of `documents` "
             "says why, but of empty files.",
-            len(unread), len(plan.parts), ", ".join(unread[:5]), more,
+            len(unread), len(plan.parts), _first_of(unread),
         )  # fmt: skip
+
+
+def _first_of(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _require_documents(stages: Stages, stage: str) -> None:

@@ -102,7 +102,7 @@ def only_one(run: RunDirectory) -> Iterator[Hold]:
 class Hold:
     """A run directory that is held; the system keeps it from others."""
 
-    def require(self) -> None:
+    def require_held(self) -> None:
         """See that it still is."""
 
 
@@ -118,7 +118,7 @@ class _Lease(Hold):
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
-    def require(self) -> None:
+    def require_held(self) -> None:
         """As of every hold.
 
         Raises:

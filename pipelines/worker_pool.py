@@ -115,7 +115,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 failure.append(error)
 
         thread = threading.Thread(target=target, daemon=True)
-        stopped = _Stopped(self._processes)
+        stopped = _StoppedProcesses(self._processes)
         asked, deadline = self._asked, time.monotonic() + _PATIENCE_SECONDS
         thread.start()
         while thread.is_alive():
@@ -149,7 +149,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._server.stop(grace=None)
 
 
-class _Stopped:
+class _StoppedProcesses:
     """Tells of worker processes that stay stopped, for which a job waits without a word."""
 
     def __init__(self, processes: list[Process]) -> None:

@@ -99,14 +99,16 @@ class ShardBatches:
             )
         if not len(self):
             raise corrupt(self.name, "has no record batch")
-        end, told = self._message(len(self) - 1)
+        end, metadata = self._message(len(self) - 1)
         self.rows = (len(self) - 1) * ROWS_PER_BATCH + end.num_rows
-        if told.get(_ROWS) != str(self.rows).encode():
-            raise corrupt(self.name, f"has {self.rows} rows, {_told(told, _ROWS)} were written")
-        if seal is not None and _told(told, _SEAL) != seal:
+        written, own = (
+            metadata.get(key, b"none").decode("ascii", "replace") for key in (_ROWS, _SEAL)
+        )
+        if written != str(self.rows):
+            raise corrupt(self.name, f"has {self.rows} rows, {written} were written")
+        if seal is not None and own != seal:
             raise corrupt(
-                self.name,
-                f"has the seal {_told(told, _SEAL)}, its manifest has {seal}: it is another shard",
+                self.name, f"has the seal {own}, its manifest has {seal}: it is another shard"
             )
 
     def __len__(self) -> int:
@@ -140,12 +142,12 @@ class ShardBatches:
 
     def _message(self, index: int) -> tuple[pa.RecordBatch, dict[bytes, bytes]]:
         with self._reading():
-            batch, told = self._reader.get_batch_with_custom_metadata(index)
+            batch, metadata = self._reader.get_batch_with_custom_metadata(index)
         try:
-            self._seals[index] = int(told[_SEAL], 16)
+            self._seals[index] = int(metadata[_SEAL], 16)
         except (TypeError, KeyError, ValueError):
             raise corrupt(self.name, f"has no seal {self._where(index)}") from None
-        return batch, dict(told)
+        return batch, dict(metadata)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -156,10 +158,6 @@ class ShardBatches:
             raise corrupt(self.name, "is missing") from None
         except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise corrupt(self.name, f"can't be read: {' '.join(str(error).split())}") from error
-
-
-def _told(metadata: dict[bytes, bytes], key: bytes) -> str:
-    return metadata.get(key, b"none").decode("ascii", "backslashreplace")
 
 
 def _schema_crc(schema: pa.Schema) -> int:

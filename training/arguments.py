@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from schemas.errors import UsageError
+from schemas.shown import one_line
 
 MOST_WORLD = 1 << 20
 """Ranks."""
@@ -19,7 +20,8 @@ MOST_ROWS = 10**10
 """Rows of a training over all epochs, five times those of KOSMOS-1: the place of the last of them
 is found in seconds."""
 MOST_EPOCHS = 1_000_000
-_SEEDS = 1 << 63
+SEEDS = 1 << 63
+"""Seeds lie from minus as many to one below."""
 _LONGEST_SHOWN = 80
 
 
@@ -47,7 +49,7 @@ def seed_number(value: Any) -> int:
     Raises:
         UsageError: it is no whole number of 64 bits.
     """
-    return whole_number("seed", value, -_SEEDS, _SEEDS - 1)
+    return whole_number("seed", value, -SEEDS, SEEDS - 1)
 
 
 def rank_of_world(rank: Any, world: Any) -> tuple[int, int]:
@@ -75,10 +77,9 @@ def path_text(name: str, value: Any) -> str:
 def shown(value: Any) -> str:
     """A value as an error prints it: on one short line."""
     try:
-        text = " ".join(repr(value).split())
+        return one_line(repr(value), _LONGEST_SHOWN)
     except ValueError:  # Python prints whole numbers of up to 4,300 digits.
         return f"a value of type {type(value).__name__}, too long to print"
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _index(value: Any) -> int | None:

@@ -13,9 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from schemas.errors import UsageError
 from schemas.mixture import Phase
 from schemas.section import Ratio, Section
-from training.arguments import MOST_BATCH_ROWS, MOST_IMAGE_SIZE
-
-_SEEDS = 1 << 63
+from training.arguments import MOST_BATCH_ROWS, MOST_IMAGE_SIZE, SEEDS
 
 
 class VisionConfig(Section):
@@ -128,7 +126,7 @@ class TrainingConfig(Section):
     )
     evaluate_every: int = Field(1_000, ge=1, description="Steps between evaluations.")
     checkpoint_every: int = Field(1_000, ge=1, description="Steps between checkpoints.")
-    seed: int = Field(0, ge=-_SEEDS, lt=_SEEDS)
+    seed: int = Field(0, ge=-SEEDS, lt=SEEDS)
 
 
 class Config(Section):

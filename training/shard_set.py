@@ -20,6 +20,7 @@ from schemas.errors import UsageError
 from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile
 from tokenization.shard_batches import CorruptShardError
 from tokenization.vocabulary import Vocabulary, VocabularyError
+from training.arguments import path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ class ShardSet:
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.root or self.cache == "":
-            name = "cache" if self.root else "path of the run"
-            raise UsageError(f"the {name} must be a path or an address (got '').")
+        path_text("the path of the run", self.root)
+        if self.cache is not None:
+            path_text("the cache", self.cache)
 
     def __reduce__(self) -> tuple[type[ShardSet], tuple[str, str | None]]:
         """Another process looks for copies in the same folder."""

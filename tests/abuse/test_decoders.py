@@ -124,7 +124,7 @@ def _ppm(head: bytes) -> bytes:
 
 _BOMB = zlib.compress(bytes(5_000_000))
 _GROWS = {"image.undecodable"}
-"""Of text and profiles: Pillow decompresses a megabyte of each."""
+"""Of text and profiles Pillow decompresses a megabyte each, and holds 64 of text in all."""
 _HUGE = 2**31 - 1
 
 _NAMED: dict[str, tuple[Callable[[], bytes], set[str]]] = {
@@ -136,7 +136,7 @@ _NAMED: dict[str, tuple[Callable[[], bytes], set[str]]] = {
     "png-of-2^31-pixels-wide": (lambda: _png(_HUGE, 1, body=b""), {"image.max_pixels"}),
     "png-of-2^31-squared": (lambda: _png(_HUGE, _HUGE, body=b""), {"image.max_pixels"}),
     "png-of-no-width": (lambda: _png(0, 0, body=b""), {"image.not_an_image"}),
-    "png-with-much-text": (lambda: _png(96, 96, *_texts(_BIG)), {"kept"} | _GROWS),
+    "png-with-much-text": (lambda: _png(96, 96, *_texts(_BIG)), _GROWS if WHOLE else {"kept"}),
     "png-with-compressed-text": (lambda: _png(96, 96, *_zipped(b"zTXt", _BIG)), _GROWS),
     "png-with-international-text": (lambda: _png(96, 96, *_zipped(b"iTXt", _BIG)), _GROWS),
     "png-with-a-profile-that-grows": (lambda: _png(96, 96, *_zipped(b"iCCP", 1)), _GROWS),
@@ -152,7 +152,8 @@ _NAMED: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         {"image.max_pixels"},
     ),
     "jpeg-of-65500-squared": (lambda: _jpeg_size(65_500, 65_500), {"image.max_pixels"}),
-    "jpeg-of-no-height": (lambda: _jpeg_size(96, 0), {"image.not_an_image", "image.undecodable"}),
+    "jpeg-of-no-height": (lambda: _jpeg_size(96, 0), {"image.not_an_image"}),
+    # Two seconds of processor time are enough here, and may not be on a slower machine.
     "jpeg-of-5000-scans": (lambda: _jpeg_scans(5_000), {"kept", "image.decoder_seconds"}),
     "jpeg-with-broken-exif": (
         lambda: _jpeg_with(0xE1, b"Exif\0\0" + b"II*\0\xff\xff\xff\xff"), {"kept"},
@@ -180,40 +181,38 @@ _NAMED: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         lambda: _tiff_of(96, 96, strips=10**9), {"image.not_an_image"},
     ),
     "tiff-of-65535-entries": (
-        lambda: _tiff([(270, 2, 5, 8)] * 65_535), {"image.not_an_image", "image.undecodable"},
+        lambda: _tiff([(270, 2, 5, 8)] * 65_535), {"image.not_an_image"},
     ),
     "bmp-of-2^31-high": (
         lambda: b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
         + struct.pack("<IiiHHIIiiII", 40, _HUGE, -_HUGE, 1, 24, 0, 0, 0, 0, 0, 0),
-        {"image.max_pixels", "image.undecodable"},
+        {"image.max_pixels"},
     ),
     "bmp-of-runs": (
         lambda: b"BM" + struct.pack("<IHHI", 54, 0, 0, 1_078)
         + struct.pack("<IiiHHIIiiII", 40, 7_900, 7_900, 1, 8, 1, 0, 0, 0, 256, 0)
         + bytes(1_024) + b"\xff\x01" * 250_000 + b"\0\1",
-        {"image.single_color", "image.undecodable", "image.truncated", "image.decoder_seconds"},
+        {"image.undecodable"},
     ),
-    "ico-of-65535-entries": (_ico_of_itself, {"kept", "image.single_color", "image.undecodable",
-        "image.not_an_image"}),
+    "ico-of-65535-entries": (_ico_of_itself, {"kept"}),
     "ppm-of-huge-numbers": (
         lambda: _ppm(b"P6 " + b"9" * 5_000 + b" 9 255\n"),
-        {"image.not_an_image", "image.undecodable"},
+        {"image.undecodable"},
     ),
     "ppm-of-huge-sides": (lambda: _ppm(b"P6 99999999 99999999 255\n"), {"image.max_pixels"}),
     "ppm-in-plain": (
         lambda: b"P3 2000 2000 255\n" + b"1 " * 3_000_000,
-        {"image.truncated", "image.undecodable", "image.decoder_seconds"},
+        {"image.undecodable"},
     ),
     "tga-of-runs": (
         lambda: struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 8_000, 8_000, 24, 0)
         + b"\xff\1\2\3" * 500_000,
-        {"image.single_color", "image.truncated", "image.undecodable", "image.decoder_seconds"},
+        {"image.undecodable"},
     ),
     "pcx-of-runs": (
         lambda: struct.pack("<BBBBHHHHHH", 10, 5, 1, 8, 0, 0, 7_900, 7_900, 72, 72) + bytes(49)
         + struct.pack("<BHH", 3, 7_901, 1) + bytes(58) + b"\xff\x07" * 200_000,
-        {"image.truncated", "image.undecodable", "image.single_color", "image.decoder_seconds",
-         "image.not_an_image"},
+        {"image.truncated"},
     ),
     "html": (lambda: b"<!doctype html><title>403</title>" * 99, {"image.not_an_image"}),
     "svg-of-entities": (
@@ -221,7 +220,7 @@ _NAMED: dict[str, tuple[Callable[[], bytes], set[str]]] = {
         {"image.not_an_image"},
     ),
     "nothing": (lambda: b"", {"image.not_an_image"}),
-    "zeros": (lambda: bytes(10_000_000), {"image.not_an_image", "image.undecodable"}),
+    "zeros": (lambda: bytes(10_000_000), {"image.not_an_image"}),
 }  # fmt: skip
 
 

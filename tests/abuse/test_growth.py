@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from extraction import extract
 from schemas.verdict import Drop
 from tests.abuse.conftest import WHOLE
-from tests.abuse.growth import check
+from tests.abuse.growth import LEAST_SECONDS, MARGIN, check, excess
 from tests.abuse.text_steps import Step, names, steps
 from tokenization.train import train_model
 from tokenization.vocabulary import Vocabulary
@@ -153,6 +153,15 @@ STEPS = [
         [*TEXTS, *TEXTS][(place * 5 + i * 17) % len(TEXTS)] for i in range(TEXTS_OF_A_STEP)
     ]
 ]
+
+
+def test_what_is_quadratic_is_found() -> None:
+    """The measure itself: each place of the text looks through all that is behind it."""
+
+    def quadratic(text: str) -> object:
+        return [text.count("12", place) for place in range(len(text))]
+
+    assert excess(quadratic, TEXTS["digits"], LEAST_SECONDS) > 1.5 * MARGIN
 
 
 @pytest.mark.parametrize(("name", "text"), STEPS)

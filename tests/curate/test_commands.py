@@ -256,3 +256,28 @@ def test_a_reader_that_has_seen_enough_is_no_error(run_folder: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("columns", [None, "60"])
+def test_names_in_tables_are_whole(
+    curate: Curate, monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    """In a pipe each on its line, on a narrow terminal folded: never cut."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    shown = curate("recipe", "plan", "kosmos1").output
+    table = shown[shown.index("source") :]
+    assert "\u2026" not in table
+    if columns is None:
+        assert re.search(r"^unnatural-instructions +instruction +55.9%", table, re.MULTILINE)
+
+
+def test_a_document_of_a_row_is_one_line_in_a_pipe(
+    curate: Curate, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    shown = curate("inspect", run_folder, "--row", "0").output
+    assert re.search(
+        rf"^  [0-9a-f]{{32}} {HOST}\S+ \(\S+ at byte \d+, tokens 1 to \d+\)$", shown, re.M
+    )

@@ -118,7 +118,7 @@ def test_two_builds_into_one_place(
             RunDirectory(out).create(b"{}", "lease/00000001.json")
         said = run_curate(*build, code=1)
         assert f"{out} is in use by another command (process {os.getpid()} on " in said
-        hold.require()
+        hold.require_held()
     process = start(curate(*build), stderr=subprocess.STDOUT)
     while not RunDirectory(out).list("lease"):
         assert process.poll() is None

@@ -87,7 +87,7 @@ def test_on_an_object_store_a_living_holder_is_named(store: RunDirectory) -> Non
             only_one(store),
         ):
             raise AssertionError
-        hold.require()
+        hold.require_held()
     assert store.list("lease") == []
     with only_one(store):
         assert store.list("lease") == ["lease/00000001.json"]
@@ -99,7 +99,7 @@ def test_a_holder_that_gives_no_sign_is_followed(
     held_by(store, 4)
     with only_one(store) as hold:
         assert store.list("lease") == ["lease/00000005.json"]
-        hold.require()
+        hold.require_held()
     (told,) = (r.getMessage() for r in caplog.records)
     assert "is held by process 7 on far, since 2026-01-02 03:04:05 UTC: seeing for up to" in told
     assert store.list("lease") == []
@@ -128,7 +128,7 @@ def test_a_holder_that_was_taken_for_gone_stops(store: RunDirectory) -> None:
     with only_one(store) as hold:
         held_by(store, 2)
         with pytest.raises(RunInUseError, match="process 7 on far"):
-            hold.require()
+            hold.require_held()
 
 
 def test_of_many_at_once_one_wins(store: RunDirectory) -> None:

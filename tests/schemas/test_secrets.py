@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.secrets import MASK, masked
+from tests.abuse.growth import check
 
 NAMES = ("sig", "X-Amz-Signature", "X-Goog-Credential", "access_token", "api_key", "%73ig", "se")
 SECRETS = st.text(string.ascii_letters + string.digits, min_size=8).map("S3cr3t".__add__)
@@ -38,3 +39,8 @@ def test_what_holds_no_secret_is_left_alone(plain: str) -> None:
 
 def test_a_password_with_a_slash_is_masked() -> None:
     assert masked("http://user:pa/ss@host/x") == f"http://{MASK}@host/x"
+
+
+def test_many_addresses_in_one_run_take_time_that_grows_with_them() -> None:
+    check(masked, lambda size: "http://" * (size // 7))
+    check(masked, lambda size: "@" + "http://a:" * (size // 9))
