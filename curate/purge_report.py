@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from decontamination.index import load_index
+from decontamination.index_file import load_index
 from pipelines.decontamination import INDEX_PATH, worst_examples
 from pipelines.deduplication.targets import clusters_path
 from pipelines.purged import DECONTAMINATION, DUPLICATES, REPEATS

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from decontamination.benchmarks import BenchmarkError
-from decontamination.index import INDEX_SUFFIX
+from decontamination.index_file import INDEX_SUFFIX
 from dedup.pictures import is_comparable
 from media.decoder import Decoder
 from media.store import FINGERPRINT_SCHEMA

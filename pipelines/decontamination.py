@@ -28,14 +28,8 @@ from decontamination.benchmarks import (
     read_benchmark,
     read_registry,
 )
-from decontamination.index import (
-    INDEX_SUFFIX,
-    BenchmarkIndex,
-    build_index,
-    join_indexes,
-    load_index,
-    save_index,
-)
+from decontamination.index import BenchmarkIndex, build_index
+from decontamination.index_file import INDEX_SUFFIX, join_indexes, load_index, save_index
 from decontamination.match import NGRAM, Match, find_matches
 from decontamination.purge import Found, Purged, purge
 from dedup.nodes import least

@@ -32,9 +32,9 @@ from schemas.identity import content_key
 from schemas.page import Origin
 from schemas.recipe import Recipe
 from schemas.verdict import Drop
-from sources.archive import RecordReader
 from sources.img2dataset import KIND as IMPORTED
 from sources.input_identity import unchanged
+from sources.record_reader import RecordReader
 
 STAGE = "images"
 EVERY_SOURCE = "all"

@@ -11,30 +11,17 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, Any
 
 import fsspec
-import zstandard
-from fastwarc.warc import ArchiveIterator
-from warcio.archiveiterator import ArchiveIterator as WarcioIterator
-from warcio.exceptions import ArchiveLoadFailed
 
 from schemas.address import file_name
 from schemas.page import DamagedRegion, Origin, Record
 from sources.compressed import GzipMember
-from sources.http_payload import charset_of, describe, media_type_of, parse_http, read_fully
-from sources.members import (
-    GZIP_START,
-    Codec,
-    MemberReader,
-    MembersStream,
-    codec_of,
-    scan_members,
-)
-
-AUXILIARY_TYPES = frozenset({"warcinfo", "request", "metadata"})
-"""Record types that describe other records: they are no input and no loss."""
+from sources.http_payload import describe
+from sources.members import GZIP_START, Codec, MembersStream, codec_of, scan_members
+from sources.records import READ_ERRORS, Block, arc_blocks, content_of, falls_short, warc_blocks
 
 _WARC_START = re.compile(rb"WARC/[01]\.\d+\r?\n")
 _ARC_START = re.compile(
@@ -42,22 +29,6 @@ _ARC_START = re.compile(
 )
 _SCAN_BYTES = 1 << 20
 _SCAN_OVERLAP = 4096
-_MAX_HEADER_BYTES = 64 << 10
-_READ_ERRORS = (OSError, EOFError, ValueError, zlib.error, ArchiveLoadFailed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """One record as either library gives it, before its HTTP headers are parsed."""
-
-    offset: int
-    kind: str
-    url: str
-    date: str
-    media_type: str
-    declared: int
-    data: bytes | None
-    """None when the record declares more than the limit."""
 
 
 def read_archive(path: str, max_record_bytes: int) -> Iterator[Record | DamagedRegion]:
@@ -120,7 +91,7 @@ def _read_records(
     head = watched.read(_SCAN_OVERLAP)
     size = watched.seek(0, io.SEEK_END)
     arc = _plain_prefix(head).startswith(b"filedesc:")
-    blocks = _arc_blocks if arc else _warc_blocks
+    blocks = arc_blocks if arc else warc_blocks
     gzipped = head.startswith(b"\x1f\x8b")
     start = GZIP_START if gzipped else _ARC_START if arc else _WARC_START
 
@@ -128,7 +99,7 @@ def _read_records(
     damage: tuple[int, str] | None = None
     while position < size:
         watched.seek(position)
-        pending: _Block | None = None
+        pending: Block | None = None
         error: Exception | None = None
         try:
             for block in blocks(watched, max_record_bytes):
@@ -139,9 +110,9 @@ def _read_records(
                 if gzipped and pending is not None and block.offset in (pending.offset, size):
                     raise _SharedMemberError
                 if pending is not None:
-                    yield from _content(pending, block.offset, name, max_record_bytes)
+                    yield from content_of(pending, block.offset, name, max_record_bytes)
                 pending = block
-        except _READ_ERRORS as caught:
+        except READ_ERRORS as caught:
             if watched.failure is not None:
                 raise
             if "non-chunked gzip" in str(caught):
@@ -157,77 +128,10 @@ def _read_records(
             reason = "no whole record here" if error is None else describe(error)
             damage = damage or (begin, reason)
         if pending is not None:
-            yield from _content(pending, following, name, max_record_bytes)
+            yield from content_of(pending, following, name, max_record_bytes)
         position = following
     if damage is not None and damage[0] < size:
         yield _damaged(name, damage[0], size, damage[1])
-
-
-class RecordReader:
-    """Records of an open archive by their places; in the order of the file it reads on."""
-
-    def __init__(self, stream: IO[bytes], max_record_bytes: int) -> None:
-        self._stream = stream
-        self._limit = max_record_bytes
-        self._codec = codec_of(stream)
-        self._offset = -1
-        self._member: MemberReader | None = None
-
-    def read(self, origin: Origin) -> Record | None:
-        """The record that lies at `origin`, or None where none can be read."""
-        try:
-            data = self._plain(origin) if self._codec is None else self._decompressed(origin)
-            if data is None:
-                return None
-            blocks = _warc_blocks if data.startswith(b"WARC/") else _arc_blocks
-            block = next(blocks(io.BytesIO(data), self._limit), None)
-        except (*_READ_ERRORS, zstandard.ZstdError):
-            self._member = None
-            return None
-        if block is None:
-            return None
-        content = _content(block, len(data), origin.warc_file, self._limit)
-        return next((replace(record, origin=origin) for record in content), None)
-
-    def _plain(self, origin: Origin) -> bytes:
-        self._stream.seek(origin.offset)
-        return self._stream.read(min(origin.length, self._limit + _MAX_HEADER_BYTES))
-
-    def _decompressed(self, origin: Origin) -> bytes | None:
-        member = self._member
-        if member is None or self._offset != origin.offset or member.position > origin.inside:
-            assert self._codec is not None
-            member = MemberReader(self._stream, self._codec, origin.offset)
-            self._member, self._offset = member, origin.offset
-        member.skip_to(origin.inside)
-        head = member.read(_MAX_HEADER_BYTES)
-        size = _record_size(head)
-        if size is None or size > self._limit + _MAX_HEADER_BYTES:
-            return None
-        if size <= len(head):
-            member.put_back(head[size:])
-            return head[:size]
-        return head + member.read(size - len(head))
-
-
-def _record_size(head: bytes) -> int | None:
-    """Bytes of header and content of the record that begins here, as it declares them."""
-    if head.startswith(b"WARC/"):
-        end = re.search(rb"\r?\n\r?\n", head)
-        declared = (
-            re.search(rb"(?im)^content-length:[ \t]*(\d{1,18})", head[: end.end()])
-            if (end)
-            else None
-        )
-    else:
-        end = re.search(rb"\n", head)
-        declared = re.search(rb" (\d{1,18})\r?\n", head[: end.end()]) if end else None
-    return end.end() + int(declared.group(1)) if end and declared else None
-
-
-def read_record_at(stream: IO[bytes], origin: Origin, max_record_bytes: int) -> Record | None:
-    """One record of an open archive; many are read by a `RecordReader`."""
-    return RecordReader(stream, max_record_bytes).read(origin)
 
 
 class _WatchedStream(io.RawIOBase):
@@ -259,7 +163,7 @@ class _WatchedStream(io.RawIOBase):
 
 
 def _unread(
-    stream: IO[bytes], last: _Block | None, position: int, size: int, gzipped: bool
+    stream: IO[bytes], last: Block | None, position: int, size: int, gzipped: bool
 ) -> int | None:
     """Offset from which on a reader that ended without an error has left bytes unread."""
     if last is None:
@@ -267,7 +171,7 @@ def _unread(
     return (_unread_gzip if gzipped else _unread_plain)(stream, last, size)
 
 
-def _unread_gzip(stream: IO[bytes], last: _Block, size: int) -> int | None:
+def _unread_gzip(stream: IO[bytes], last: Block, size: int) -> int | None:
     """Offset behind the last block where bytes are left that are no whole gzip member."""
     start = last.offset
     stream.seek(start)
@@ -287,12 +191,12 @@ def _unread_gzip(stream: IO[bytes], last: _Block, size: int) -> int | None:
         member = GzipMember()
         if not chunk.strip(b"\0") and start + len(chunk) == size:
             return None
-    if start >= size or (start == last.offset and _falls_short(last)):
+    if start >= size or (start == last.offset and falls_short(last)):
         return None
     return start
 
 
-def _unread_plain(stream: IO[bytes], last: _Block, size: int) -> int | None:
+def _unread_plain(stream: IO[bytes], last: Block, size: int) -> int | None:
     """Offset behind the last block of an uncompressed file where bytes are left unread."""
     stream.seek(last.offset)
     head = stream.read(_SCAN_BYTES)
@@ -301,92 +205,9 @@ def _unread_plain(stream: IO[bytes], last: _Block, size: int) -> int | None:
     )
     end = last.offset + (end_of_header.end() if end_of_header else size) + max(last.declared, 0)
     if end > size:
-        return None if _falls_short(last) else last.offset
+        return None if falls_short(last) else last.offset
     stream.seek(end)
     return end if stream.read().strip() else None
-
-
-def _falls_short(block: _Block) -> bool:
-    """Whether `_content` itself reports that the block was cut."""
-    is_content = block.kind not in AUXILIARY_TYPES
-    return is_content and block.data is not None and len(block.data) < block.declared
-
-
-def _warc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
-    for record in ArchiveIterator(stream, parse_http=False):
-        headers = record.headers
-        kind = (headers.get("WARC-Type") or "unknown").strip().lower()
-        declared = record.content_length
-        wanted = kind not in AUXILIARY_TYPES and declared <= limit
-        yield _Block(
-            offset=record.stream_pos,
-            kind=kind,
-            url=(headers.get("WARC-Target-URI") or "").strip("<> \t"),
-            date=headers.get("WARC-Date") or "",
-            media_type=headers.get("Content-Type") or "",
-            declared=declared,
-            data=record.reader.read(declared) if wanted else None,
-        )
-
-
-class _QuietIterator(WarcioIterator):  # type: ignore[misc]
-    """warcio's reader, without its own lines on standard error about what the ledger tells."""
-
-    INC_RECORD = ""
-
-
-def _arc_blocks(stream: IO[bytes], limit: int) -> Iterator[_Block]:
-    iterator = _QuietIterator(stream, no_record_parse=True, arc2warc=True)
-    for record in iterator:
-        declared = int(record.rec_headers.get_header("Content-Length") or 0)
-        url = record.rec_headers.get_header("WARC-Target-URI") or ""
-        kind = "response" if record.rec_type == "response" and url else "warcinfo"
-        media_type = record.rec_headers.get_header("Content-Type") or ""
-        data = read_fully(record.raw_stream, declared) if 0 <= declared <= limit else None
-        yield _Block(
-            offset=iterator.get_record_offset(),
-            kind=kind,
-            url=url.strip(),
-            date=record.rec_headers.get_header("WARC-Date") or "",
-            media_type=media_type,
-            declared=declared,
-            data=data,
-        )
-
-
-def _content(block: _Block, end: int, name: str, limit: int) -> Iterator[Record]:
-    """The content record of a block, or nothing for an auxiliary record."""
-    if block.kind in AUXILIARY_TYPES:
-        return
-    record = Record(
-        origin=Origin(warc_file=name, offset=block.offset, length=end - block.offset),
-        kind=block.kind,
-        url=block.url,
-        date=block.date,
-        status=None,
-        content_type=media_type_of(block.media_type),
-        charset=charset_of(block.media_type),
-    )
-    if block.declared < 0:
-        yield replace(record, fault="record.bad_length", fault_value=str(block.declared))
-    elif block.data is None:
-        yield replace(
-            record,
-            fault="record.too_large",
-            fault_value=str(block.declared),
-            fault_limit=str(limit),
-        )
-    elif len(block.data) < block.declared:
-        yield replace(
-            record,
-            fault="record.truncated",
-            fault_value=str(len(block.data)),
-            fault_limit=str(block.declared),
-        )
-    elif block.data.startswith(b"HTTP/"):
-        yield parse_http(record, block.data, limit)
-    else:
-        yield replace(record, payload=block.data)
 
 
 def _plain_prefix(head: bytes) -> bytes:

@@ -215,7 +215,7 @@ def benchmark_index_build(
     An index of items goes into a recipe's `decontamination.benchmarks`, one of images into
     `decontamination.images`. It holds hashes and no text; of an image it holds 32 x 32 grey values.
     """
-    from decontamination.index import INDEX_SUFFIX, save_index
+    from decontamination.index_file import INDEX_SUFFIX, save_index
 
     if out.suffix != INDEX_SUFFIX:
         fail(f"--out must end in {INDEX_SUFFIX} (got {out})", 2)

@@ -13,16 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontamination.benchmarks import Item
-from decontamination.index import (
-    BenchmarkIndex,
-    HashTable,
-    IndexFileError,
-    build_index,
-    join_indexes,
-    load_index,
-    run_hashes,
-    save_index,
-)
+from decontamination.index import BenchmarkIndex, HashTable, build_index, run_hashes
+from decontamination.index_file import IndexFileError, join_indexes, load_index, save_index
 from decontamination.match import ITEM, NGRAM, find_matches
 from dedup.words import word_spans
 from schemas.purging import Decontamination

@@ -7,7 +7,8 @@ import unicodedata
 import pytest
 
 from decontamination.benchmarks import Item
-from decontamination.index import SHARED_BY_ITEMS, build_index, load_index, save_index
+from decontamination.index import SHARED_BY_ITEMS, build_index
+from decontamination.index_file import load_index, save_index
 from decontamination.match import find_matches
 from schemas.purging import Decontamination
 

@@ -16,7 +16,8 @@ from filters.record import classify_record
 from schemas.document import Document, ImageSegment, StoredImage, TextSegment
 from schemas.page import DamagedRegion, Origin, Record
 from schemas.verdict import Drop
-from sources.archive import read_archive, read_record_at, read_stream
+from sources.archive import read_archive, read_stream
+from sources.record_reader import read_record_at
 from tests.conftest import SHARED_DATA, needs_shared_data
 from tokenization.fitting import Piece
 from tokenization.formats import Formatter

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from schemas.page import DamagedRegion, Record
-from sources.archive import read_archive, read_record_at, read_stream
+from sources.archive import read_archive, read_stream
+from sources.record_reader import read_record_at
 from tests.conftest import html_page, write_warc
 
 LIMIT = 1 << 20

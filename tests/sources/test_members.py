@@ -13,8 +13,9 @@ import pytest
 import zstandard
 
 from schemas.page import DamagedRegion, Record
-from sources.archive import RecordReader, read_archive
+from sources.archive import read_archive
 from sources.members import codec_of, scan_members
+from sources.record_reader import RecordReader
 from tests.conftest import html_page, picture, write_warc
 
 LIMIT = 1 << 20
