@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from media.fetch import FAULT
+from media.fetch_outcome import FAULT
 from pipelines.deduplication.targets import clusters_path
 from pipelines.image_duplicates import BENCHMARK, BENCHMARKS_PATH, STAGE
 from pipelines.image_scores import SKIPPED_PATH

@@ -13,10 +13,9 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -26,7 +25,8 @@ from filters.robots_file import RobotsFile, parse_robots_file
 from filters.tdm_file import PATH as TDM_PATH
 from filters.tdm_file import TdmFile, parse_tdm_file
 from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
-from media.transport import KINDS, Response, Transport, TransportError
+from media.fetch_outcome import FAULT, STATUSES, Failure, Fetched, failed
+from media.transport import Response, Transport, TransportError
 from schemas.address import wire_address
 from schemas.content_coding import CodingError, TooLargeError, decoded
 from schemas.image_settings import Fetch
@@ -40,57 +40,6 @@ _MAX_POLICY_BYTES = 512 << 10
 _MAX_POLICY_REDIRECTS = 5
 _MAX_RETRY_AFTER_SECONDS = 60.0
 _MAX_EVIDENCE = 1_000
-_STATUSES = frozenset(map(int, HTTPStatus)) | frozenset({520, 521, 522, 523, 524, 525, 526, 530})
-"""Those that have a rule of their own: IANA's registry, and Cloudflare's."""
-FAULT = "fetch.fault"
-RULES = frozenset(
-    {
-        "consent.header",
-        "consent.robots",
-        "consent.robots_unreachable",
-        "consent.tdm_reservation",
-        "fetch.address",
-        "fetch.blocked_address",
-        "fetch.content_encoding",
-        "fetch.dns",
-        "fetch.http_status",
-        "fetch.redirects",
-        "fetch.scheme",
-        "fetch.too_large",
-        FAULT,
-        *(f"fetch.{kind}" for kind in KINDS),
-        *(f"fetch.http_{status}" for status in _STATUSES),
-    }
-)
-"""Every rule that a failure can have; no server makes another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A whole response."""
-
-    body: bytes
-    url: str
-    """Where the body came from, after redirects."""
-    time: str
-    """ISO 8601, UTC."""
-    consent: dict[str, str]
-    """Evidence: what robots.txt and the headers said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why there is no body."""
-
-    drop: Drop
-    retryable: bool
-    """Whether another try can succeed now, or in a later run."""
-    only_later: bool = False
-    """No other try in this run: the host was given up on."""
-    retry_after: float = 0.0
-    status: int = 0
-    """Of the response, if there was one."""
-    consent: dict[str, str] = field(default_factory=dict)
 
 
 class _Host:
@@ -153,7 +102,7 @@ class SafeFetcher:
             try:
                 outcome = await self._follow(url)
             except Exception as error:
-                return _failure(FAULT, _place_of(error))
+                return failed(FAULT, _place_of(error))
             if isinstance(outcome, Fetched) or not outcome.retryable or outcome.only_later:
                 return outcome
             if attempt < self._rules.retries:
@@ -165,11 +114,11 @@ class SafeFetcher:
         for _ in range(self._rules.max_redirects + 1):
             parts = _split(wire_address(url))
             if parts is None:
-                return _failure("fetch.address", one_line(url), "an address")
+                return failed("fetch.address", one_line(url), "an address")
             if parts.scheme not in ("http", "https"):
-                return _failure("fetch.scheme", one_line(parts.scheme) or "none", "http https")
+                return failed("fetch.scheme", one_line(parts.scheme) or "none", "http https")
             if not parts.hostname:
-                return _failure("fetch.address", one_line(url), "a host")
+                return failed("fetch.address", one_line(url), "a host")
             url = parts.geturl()
             consent: dict[str, str] = {}
             if self._rules.honour_robots_txt:
@@ -184,9 +133,7 @@ class SafeFetcher:
             if not isinstance(outcome, str):
                 return outcome
             url = _joined(url, outcome)
-        return _failure(
-            "fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects
-        )
+        return failed("fetch.redirects", f">{self._rules.max_redirects}", self._rules.max_redirects)
 
     async def _robots_refusal(self, url: str, consent: dict[str, str]) -> Failure | None:
         """RFC 9309: 4xx means everything is allowed, 5xx and no answer that nothing is for now.
@@ -246,9 +193,9 @@ class SafeFetcher:
                 return outcome
             parts = _split(wire_address(_joined(url, outcome)))
             if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-                return _failure("fetch.address", one_line(outcome), "an address")
+                return failed("fetch.address", one_line(outcome), "an address")
             url = parts.geturl()
-        return _failure("fetch.redirects", f">{_MAX_POLICY_REDIRECTS}", _MAX_POLICY_REDIRECTS)
+        return failed("fetch.redirects", f">{_MAX_POLICY_REDIRECTS}", _MAX_POLICY_REDIRECTS)
 
     async def _get(
         self, url: str, max_bytes: int, consent: dict[str, str] | None
@@ -271,18 +218,18 @@ class SafeFetcher:
                         url, self._wants_body if consent is not None else _is_ok, max_bytes, timeout
                     )
         except TimeoutError:
-            return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
+            return failed("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
         except UnresolvableHostError as error:
             later = error.is_temporary
-            failure = _failure("fetch.dns", one_line(str(error)), retryable=later)
+            failure = failed("fetch.dns", one_line(str(error)), retryable=later)
             return replace(failure, only_later=later)
         except BlockedAddressError as error:
-            return _failure("fetch.blocked_address", one_line(str(error)))
+            return failed("fetch.blocked_address", one_line(str(error)))
         except TransportError as error:
             if error.kind == "timeout":
-                return _failure("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
+                return failed("fetch.timeout", f">{timeout:g}s", timeout, retryable=True)
             retryable = error.kind in ("connect", "network")
-            return _failure(f"fetch.{error.kind}", str(error), retryable=retryable)
+            return failed(f"fetch.{error.kind}", str(error), retryable=retryable)
         return self._judge(url, response, max_bytes, consent)
 
     def _wants_body(self, response: Response) -> bool:
@@ -296,9 +243,9 @@ class SafeFetcher:
         if response.status in _REDIRECTS and "location" in headers:
             return headers["location"]
         if response.status != 200:
-            known = response.status in _STATUSES
+            known = response.status in STATUSES
             return replace(
-                _failure(
+                failed(
                     f"fetch.http_{response.status}" if known else "fetch.http_status",
                     response.status,
                     200,
@@ -315,13 +262,13 @@ class SafeFetcher:
             if isinstance(refusal, Drop):
                 return Failure(drop=refusal, retryable=False, consent=consent)
         if response.is_cut:
-            return _failure("fetch.too_large", f">{max_bytes}", max_bytes)
+            return failed("fetch.too_large", f">{max_bytes}", max_bytes)
         try:
             body = decoded(response.body, headers.get("content-encoding", ""), max_bytes)
         except CodingError as error:
-            return _failure("fetch.content_encoding", str(error))
+            return failed("fetch.content_encoding", str(error))
         except TooLargeError:
-            return _failure("fetch.too_large", f">{max_bytes}", max_bytes)
+            return failed("fetch.too_large", f">{max_bytes}", max_bytes)
         return Fetched(
             body=body,
             url=url,
@@ -388,14 +335,3 @@ def _place_of(error: Exception) -> str:
     """The kind of an error and where it was raised; its message may be a stranger's."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-
-
-def _failure(
-    rule: str,
-    value: str | int,
-    limit: str | float | int = "",
-    *,
-    retryable: bool = False,
-    retry_after: float = 0.0,
-) -> Failure:
-    return Failure(drop=Drop(rule, value, limit), retryable=retryable, retry_after=retry_after)

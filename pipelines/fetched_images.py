@@ -19,7 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from media.fetch import Failure, Fetched, SafeFetcher
+from media.fetch import SafeFetcher
+from media.fetch_outcome import Failure, Fetched
 from media.store import IMAGE_INDEX_SCHEMA, PLACE
 from pipelines.run_directory import RunDirectory
 from schemas.image_settings import Fetch

@@ -22,7 +22,7 @@ from filters.consent import header_rule
 from filters.image import blocked_phash_rule, blocked_rule, spread_rule
 from filters.record import classify_record
 from media.decoder import Decoder
-from media.fetch import Failure, Fetched
+from media.fetch_outcome import Failure, Fetched
 from media.store import FINGERPRINT_SCHEMA, IMAGE_INDEX_SCHEMA, SampleTarWriter
 from pipelines.fetched_images import Made, fetch_images
 from pipelines.image_plan import ARCHIVED, INLINE, bucket_name

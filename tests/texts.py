@@ -34,3 +34,22 @@ def with_words_replaced(text: str, share: float, key: str) -> str:
     for index in generator.sample(range(len(words)), max(1, round(share * len(words)))):
         words[index] = "x" + word(generator)
     return " ".join(words)
+
+
+ARPA = """\\data\\
+ngram 1=5
+ngram 2=1
+
+\\1-grams:
+-1.0\t<unk>\t0
+-99\t<s>\t0
+-0.5\t</s>
+-0.25\tgood\t0
+-0.75\ttext\t0
+
+\\2-grams:
+-0.25\ttext good
+
+\\end\\
+"""
+"""A language model as KenLM reads it: two words, their probabilities as powers of ten."""

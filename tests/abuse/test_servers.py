@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from media import address_guard
-from media.fetch import FAULT, RULES, Failure, Fetched, SafeFetcher
+from media.fetch import SafeFetcher
+from media.fetch_outcome import FAULT, RULES, Failure, Fetched
 from schemas.image_settings import Fetch
 from tests.abuse.conftest import WHOLE
 from tests.abuse.hostile_server import (

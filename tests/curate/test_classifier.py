@@ -19,7 +19,7 @@ from schemas.errors import CurateError
 from schemas.recipe_file import parse_recipe, recipe_fingerprint
 from schemas.text_rules import ClassifierRules, PerplexityRules
 from schemas.verdict import Drop, Keep
-from tests.texts import prose
+from tests.texts import ARPA, prose
 
 EXPLANATION = "because explained therefore answer question reason example consider follows step"
 ADVERTISEMENT = "buy now cheap discount shipping cart checkout offer sale limited free click"
@@ -139,24 +139,6 @@ def test_a_label_of_next_to_no_probability_is_known() -> None:
     rules = ClassifierRules(model=model, label="__label__en")
     assert 0 <= quality_score("灯塔看守人" * 200, rules) < 1e-4
     assert quality_score("The harbour is quiet in the morning.", rules) > 0.5
-
-
-ARPA = """\\data\\
-ngram 1=5
-ngram 2=1
-
-\\1-grams:
--1.0\t<unk>\t0
--99\t<s>\t0
--0.5\t</s>
--0.25\tgood\t0
--0.75\ttext\t0
-
-\\2-grams:
--0.25\ttext good
-
-\\end\\
-"""
 
 
 @pytest.mark.parametrize(

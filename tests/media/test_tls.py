@@ -17,7 +17,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from media import address_guard
-from media.fetch import Failure, Fetched, SafeFetcher
+from media.fetch import SafeFetcher
+from media.fetch_outcome import Failure, Fetched
 from schemas.image_settings import Fetch
 
 VERSIONS: list[str] = []

@@ -1,13 +1,11 @@
-"""De-duplication over real documents and over clusters made to be hard."""
+"""De-duplication over documents: what is kept, told and done again."""
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,60 +14,23 @@ import pytest
 from datasketch import MinHash, MinHashLSH
 
 from dedup.minhash import MinHasher
-from dedup.nodes import preference
-from pipelines import documents, groups, signatures
+from pipelines import groups
 from pipelines.deduplication import search
 from pipelines.deduplication.job import Sizes
 from pipelines.duplicates import VerdictTask, make_verdicts, run_duplicates
-from pipelines.engine import Engine
 from pipelines.part import PartWriter, marker_path
-from pipelines.parts import PartTask, run_parts
-from pipelines.plan import InputPart, RunPlan, plan_parts
+from pipelines.plan import InputPart, RunPlan
 from pipelines.run_directory import RunDirectory
 from pipelines.tasks import WorkError
 from schemas.errors import UsageError
 from schemas.ledger import Tally
 from schemas.purging import Dedup
 from schemas.recipe import Recipe
-from schemas.source import Format, Source
+from schemas.source import Source
+from tests.pipelines.duplicate_runs import Row, dropped, row, run_of
 from tests.texts import prose, with_words_replaced
 
 SMALL = Sizes(group_documents=70, partition_rows=500)
-Row = dict[str, Any]
-
-
-@contextmanager
-def run_of(
-    folder: Path,
-    dedup: Dedup,
-    parts: list[list[Row]],
-    workers: int = 1,
-    row_format: Format = "text",
-) -> Iterator[tuple]:
-    """A run directory with the documents of JSON lines files, and their signatures."""
-    (folder / "in").mkdir(parents=True)
-    for number, rows in enumerate(parts):
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / "in" / f"{number}.jsonl").write_text(lines)
-    source = Source(kind="jsonl", format=row_format, paths=(str(folder / "in"),), pages=True)
-    recipe = Recipe(name="test", sources={"texts": source}, dedup=dedup)
-    plan = RunPlan(recipe=recipe, fingerprint="f", parts=plan_parts(recipe))
-    run = RunDirectory(str(folder / "run"))
-    tasks = [PartTask(name=p.name, cost=1, payload=p) for p in plan.parts]
-    with Engine("direct", workers) as engine:
-        run_parts(engine, run, plan, documents.STAGE, tasks, documents.make_documents)
-        run_parts(engine, run, plan, signatures.STAGE, tasks, signatures.make_signatures)
-        yield engine, run, plan
-
-
-def dropped(run: RunDirectory) -> dict[str, tuple[str, str]]:
-    """Rule and kept document, by id of the dropped one."""
-    found = {}
-    for path in run.list("verdicts/duplicates", suffix=".parquet"):
-        with run.open(path) as stream:
-            for row in pq.read_table(stream).to_pylist():
-                found[row["id"]] = (row["rule"], row["kept_id"])
-    return found
 
 
 def deduplicate(
@@ -83,10 +44,6 @@ def deduplicate(
         run_duplicates(engine, run, plan, sizes)
         assert not run.list("exchange")
         return dropped(run)
-
-
-def row(name: str, text: str, **fields: str) -> Row:
-    return {"id": name, "text": text, **fields}
 
 
 LONG = prose("long", 300)
@@ -340,85 +297,3 @@ def test_a_task_of_two_outboxes_that_fails_between_them_is_made_again(
 
 
 # --- clusters made of signatures alone -----------------------------------------------------------
-
-
-def write_signatures(run: RunDirectory, name: str, dedup: Dedup, rows: Iterable[np.ndarray]) -> int:
-    """A documents part of empty documents with given signatures."""
-    held = list(rows)
-    schema = signatures.signature_schema(dedup, "text")
-    table = []
-    for number, signature in enumerate(held):
-        high, low = preference(0.0, 100 + number, number)
-        table.append(
-            {
-                "id": f"{number}", "url": "", "high": high, "low": low, "url_key": 0,
-                "captured": 0, "content_key": 0, "content_key_2": 0, "comparable": True,
-                "signature": signature.astype("<u4").tobytes(),
-            }
-        )  # fmt: skip
-    with run.publish(f"signatures/{name}.parquet") as path:
-        pq.write_table(pa.Table.from_pylist(table, schema), path, row_group_size=1_000)
-    return len(held)
-
-
-def cluster(tmp_path: Path, dedup: Dedup, rows: Iterable[np.ndarray], sizes: Sizes) -> tuple:
-    """Kept document by dropped one, the rounds and the candidates."""
-    with run_of(tmp_path, dedup, [[row("only", "x")]]) as (engine, run, plan):
-        count = write_signatures(run, plan.parts[0].name, dedup, rows)
-        empty = pa.table({"id": [str(n) for n in range(count)], "url": [""] * count})
-        with run.publish(f"documents/{plan.parts[0].name}.parquet") as path:
-            pq.write_table(empty, path)
-        run_duplicates(engine, run, plan, sizes)
-        facts = run.read_json("verdicts/duplicates/clusters.json")
-        found = {int(k): int(kept) for k, (_, kept) in dropped(run).items()}
-        return found, facts["rounds"], facts["candidate_pairs"]
-
-
-NO_CHECK = Dedup(urls=False, exact=False, min_similarity=None, bands=4, rows=2)
-
-
-def test_a_cluster_of_ten_thousand(tmp_path: Path) -> None:
-    """Everything shares every band: a star of edges per band, one cluster."""
-    same = np.arange(8)
-    found, rounds, candidates = cluster(
-        tmp_path,
-        NO_CHECK,
-        (same for _ in range(10_000)),
-        Sizes(group_documents=3_000, partition_rows=20_000),
-    )
-    assert set(found.values()) == {9_999}  # the longest
-    assert len(found) == 9_999
-    assert candidates <= 4 * 9_999
-    print(f"10,000 members: {rounds} rounds")
-    assert rounds <= 12
-
-
-def test_a_shuffled_chain_of_a_thousand(tmp_path: Path) -> None:
-    """Each document shares a band with the next alone, in an order that knows nothing of it."""
-    order = random.Random(4).sample(range(1_000), 1_000)
-    rows = np.random.RandomState(2).randint(0, 1 << 31, (1_000, 8), dtype=np.uint32)
-    for position in range(999):
-        band = slice(0, 2) if position % 2 else slice(2, 4)
-        rows[order[position + 1], band] = rows[order[position], band]
-    found, rounds, candidates = cluster(
-        tmp_path, NO_CHECK, rows, Sizes(group_documents=600, partition_rows=1_100)
-    )
-    assert set(found.values()) == {999}
-    assert len(found) == candidates == 999
-    print(f"chain of 1,000: {rounds} rounds")
-    assert rounds <= 12
-
-
-def test_a_band_shared_by_every_document(tmp_path: Path) -> None:
-    """It costs a candidate a document, and merges nothing that is not alike."""
-    rows = np.random.RandomState(3).randint(0, 1 << 31, (6_000, 112), dtype=np.uint32)
-    rows[:, :8] = 7
-    rows[1::100] = rows[::100]
-    dedup = Dedup(urls=False, exact=False)
-    found, rounds, candidates = cluster(
-        tmp_path, dedup, rows, Sizes(group_documents=1_000, partition_rows=5_000)
-    )
-    assert found == {number: number + 1 for number in range(0, 6_000, 100)}
-    assert candidates < 6_000 + 60 * 13
-    print(f"a band of 6,000: {rounds} rounds")
-    assert rounds <= 12

@@ -27,7 +27,7 @@ from schemas.ledger import Tally
 from schemas.purging import Dedup, RepeatedLines
 from schemas.recipe import Recipe
 from schemas.source import Source
-from tests.pipelines.test_duplicates import Row, row, run_of
+from tests.pipelines.duplicate_runs import Row, row, run_of
 
 SMALL = Sizes(group_documents=7, partition_rows=20)
 

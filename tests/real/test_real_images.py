@@ -16,7 +16,8 @@ from curate.demo.server import Resource, serve
 from dedup.pictures import PictureLikeness, is_comparable
 from media.decode import EncodedImage, decode_image
 from media.decoder import Decoder
-from media.fetch import Fetched, SafeFetcher
+from media.fetch import SafeFetcher
+from media.fetch_outcome import Fetched
 from schemas.filter_rules import ImageRules
 from schemas.image_settings import Fetch, Images
 from schemas.verdict import Drop
