@@ -58,56 +58,6 @@ PACKAGES = (
     "sources.http_payload",
     "tokenization.formats",
 )
-NOT_OF_TEXT`.
-"""
-
-from __future__ import annotations
-
-import importlib
-import inspect
-import json
-import pkgutil
-from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, get_args
-
-from nltk.tag.perceptron import PerceptronTagger
-from pydantic import BaseModel, ValidationError
-from selectolax.lexbor import LexborHTMLParser
-
-from decontamination.benchmarks import Item
-from decontamination.cut import cut_document, kept_pieces
-from decontamination.index import build_index
-from dedup.minhash import MinHasher
-from extraction.model import load_model
-from extraction.walk import walk_blocks
-from filters.path_pattern import path_pattern
-from filters.reading import Reading
-from filters.robots_file import parse_robots_file
-from filters.tdm_file import parse_tdm_file
-from schemas.document import Document, ImageSegment, StoredImage, TextSegment
-from schemas.filter_rules import NOUN_TAGGER_FILES
-from schemas.http_headers import headers_of
-from schemas.page import Origin, Record
-from schemas.recipe import Extraction
-from schemas.text_lines import units, without_units
-from tokenization.fitting import fit_images, fit_lines
-from tokenization.formats import Formatter, TokenizedDocument
-from tokenization.packing import pack
-from tokenization.vocabulary import Vocabulary
-
-Step = Callable[[str], object]
-
-PACKAGES = ("filters", "extraction", "dedup.words", "dedup.forms", "decontamination.match")
-PACKAGES += (
-    "schemas.normal_form",
-    "schemas.shown",
-    "schemas.secrets",
-    "schemas.address",
-    "schemas.json_lines",
-)
-PACKAGES += ("sources.http_payload", "tokenization.formats")
 NOT_OF_TEXT = frozenset(
     "filters.words.shipped_words filters.words.words_of_file filters.words.phrases_of_files "
     "filters.models.require_packages extraction.model.parse_model "
