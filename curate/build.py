@@ -14,7 +14,6 @@ from extraction.fallback import require_fallback
 from filters.models import require_packages
 from pipelines.claims import unfilled_steps
 from pipelines.damaged_shards import (
-    Marker,
     find_damaged,
     finished_shards,
     reopen_shards,
@@ -137,7 +136,7 @@ def build_shards(
         run.write_bytes(recipe_to_yaml(recipe).encode(), "recipe.yaml")
         if retry_images:
             reopen_images(run, plan)
-        damaged = _reopen_damaged_shards(run, workers)
+        _reopen_damaged_shards(run, workers)
         records: list[dict[str, Any]] = []
         if not run.exists("run.json"):
             for name, source in recipe.sources.items():
@@ -156,7 +155,7 @@ def build_shards(
                 if stage.name == DOCUMENTS:
                     _tell_unread_files(run, plan)
                 if stage.name == SHARDS:
-                    require_same_again(run, damaged)
+                    require_same_again(run)
                     write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
                 _write_run_json(run, plan, inputs, runner, workers, records)
                 if stage.name == until:
@@ -164,20 +163,19 @@ def build_shards(
         return records
 
 
-def _reopen_damaged_shards(run: RunDirectory, threads: int) -> dict[str, Marker]:
-    """Finished shards that are not what they were, with what is known of them; told, and undone."""
+def _reopen_damaged_shards(run: RunDirectory, threads: int) -> None:
+    """Name the finished shards that are not what they were, and undo them."""
     finished = finished_shards(run)
     if not finished:
-        return {}
+        return
     found = tracked(find_damaged(run, finished, threads), len(finished), "checking shards")
-    damaged = {name: finished[name] for name in found if name is not None}
+    damaged = [name for name in found if name is not None]
     if damaged:
         _log.warning(
             "%d of %d finished shards are damaged or missing, and are made anew: %s",
-            len(damaged), len(finished), _first_of(list(damaged)),
+            len(damaged), len(finished), _first_of(damaged),
         )  # fmt: skip
-        reopen_shards(run, list(damaged))
-    return damaged
+        reopen_shards(run, damaged)
 
 
 def _tell_unread_files(run: RunDirectory, plan: RunPlan) -> None:

@@ -19,8 +19,6 @@ NORMALIZATION = "words-3"
 
 _SYLLABIC = character_class(LETTERS)
 _UNSPACED = _SYLLABIC + character_class(IDEOGRAPHS)
-
-
 _MARKS = class_of(
     code
     for code in (*MARKS, *range(0xE0100, 0xE01F0))

@@ -5,15 +5,18 @@ What they are made of is kept in the run directory, so that they come out with t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from pipelines.part import done_parts, marker_path, read_markers
 from pipelines.run_directory import RunDirectory
-from pipelines.shards import STAGE
+from pipelines.shards import STAGE, file_sha256
 from pipelines.stages import success_path
+from schemas.manifest import MANIFEST_PATH, Manifest
 from tokenization.shard_batches import CorruptShardError
 
 Marker = dict[str, Any]
@@ -45,14 +48,24 @@ def reopen_shards(run: RunDirectory, names: list[str]) -> None:
         run.remove(marker_path(STAGE, name))
 
 
-def require_same_again(run: RunDirectory, damaged: dict[str, Marker]) -> None:
-    """See that shards made anew are what they were.
+def require_same_again(run: RunDirectory) -> None:
+    """See that the shards of a run that was finished before are those that its manifest names.
 
     Raises:
-        CorruptShardError: one is not, so what it is made of is damaged, too.
+        CorruptShardError: one made anew is not, so what it is made of is damaged, too.
     """
-    again = read_markers(run, STAGE, damaged)
-    other = [name for name, marker in damaged.items() if again[name]["sha256"] != marker["sha256"]]
+    if not run.exists(MANIFEST_PATH):
+        return
+    try:
+        manifest = Manifest.model_validate_json(run.read_bytes(MANIFEST_PATH))
+    except ValidationError:  # It is damaged itself, and about to be written anew.
+        return
+    written = {f"shards/{file.path}": file.sha256 for file in manifest.shards}
+    other = [
+        marker["path"]
+        for marker in finished_shards(run).values()
+        if marker["path"] in written and marker["sha256"] != written[marker["path"]]
+    ]
     if other:
         raise CorruptShardError(
             f"{run.root}: made anew, {', '.join(other[:10])} came out other than before, so files "
@@ -68,5 +81,4 @@ def _is_whole(run: RunDirectory, marker: Marker) -> bool:
         return False
     if not run.is_local:
         return True
-    with open(run.path(marker["path"]), "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == str(marker["sha256"])
+    return file_sha256(Path(run.path(marker["path"]))) == marker["sha256"]

@@ -121,7 +121,7 @@ def make_shard(plan: RunPlan, part: PartWriter, task: ShardTask) -> None:
         block=settings.block,
         images=images.count,
         bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=file_sha256(path),
         seal=writer.seal,
     )
 
@@ -196,6 +196,6 @@ class _Pieces:
         return single_image_rule(document.id, left, self.recipe)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -57,17 +57,19 @@ def test_damaged_shards_are_made_anew_with_the_same_bytes(
     assert not [r for r in caplog.records if "made anew" in r.getMessage()]
 
 
-def test_a_shard_that_comes_out_other_than_before_is_an_error(
+def test_a_shard_that_comes_out_other_than_before_is_an_error_each_time(
     curate: Curate, crawl_folder: Path, recipe_path: Path, out: Path
 ) -> None:
-    name = damage(out)[0].relative_to(out / "shards").with_suffix("")
-    marker = out / "stages" / "shards" / f"{name}.json"
-    held = json.loads(marker.read_text())
-    marker.write_text(json.dumps({**held, "sha256": "0" * 64}))
+    """The images that it is made of are damaged as well."""
+    name = damage(out)[0].relative_to(out)
+    for tar in (out / "images").rglob("*.tar"):
+        data = tar.read_bytes()
+        tar.write_bytes(data.replace(b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1"))
     build = ("build-shards", recipe_path, "--input", f"{crawl_folder}/*.warc.gz", "--out", out)
-    said = curate(*build, code=1).output
-    assert f"{name} came out other than before" in said
-    assert "Build into a new --out." in said
+    for _ in range(2):
+        said = curate(*build, code=1).output
+        assert str(name) in said.partition(" came out other than before")[0]
+        assert "Build into a new --out." in said
 
 
 def test_a_damaged_tokenizer_is_written_anew_or_told(
@@ -90,6 +92,16 @@ def test_a_damaged_tokenizer_is_written_anew_or_told(
         )  # fmt: skip
         assert done.returncode == 1
         assert "sentencepiece.model is damaged" in done.stderr
+
+
+def test_a_damaged_manifest_is_written_anew(
+    curate: Curate, crawl_folder: Path, recipe_path: Path, out: Path
+) -> None:
+    manifest = out / "shards" / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:100])
+    curate("build-shards", recipe_path, "--input", f"{crawl_folder}/*.warc.gz", "--out", out)
+    assert manifest.read_bytes() == whole
 
 
 def test_a_run_of_another_version_is_not_gone_on_with(
