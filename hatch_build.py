@@ -19,7 +19,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError, PlatformError
 
 COMPILED = tuple(
-    f"extraction/{name}.py"
+    f"curate/extraction/{name}.py"
     for name in ("content", "features", "images", "markup", "metadata", "walk")
 )
 
@@ -28,6 +28,7 @@ class CompileHook(BuildHookInterface):
     """Leaves the compiled modules beside their sources, and in the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        _require_links(Path(self.root))
         with contextlib.chdir(self.root):
             try:
                 _compile(Path(self.directory, "mypyc"))
@@ -37,6 +38,25 @@ class CompileHook(BuildHookInterface):
         build_data["artifacts"] += [f"{Path(name).with_suffix('')}*.so" for name in COMPILED]
         build_data["infer_tag"] = True
         build_data["pure_python"] = False
+
+
+def _require_links(root: Path) -> None:
+    """The packages of `curate/` are links to the folders beside it; a source archive has copies.
+
+    Raises:
+        RuntimeError: a clone without symbolic links has small text files in their place.
+    """
+    broken = [path.name for path in Path(root, "curate").iterdir() if _is_text_of_link(path)]
+    if broken:
+        raise RuntimeError(
+            f"curate/{broken[0]} must be a symbolic link to ../{broken[0]} (got a text file: this "
+            f"clone was made without links, {len(broken)} are missing). Clone again with "
+            "`git clone -c core.symlinks=true`; Windows wants its developer mode switched on first."
+        )
+
+
+def _is_text_of_link(path: Path) -> bool:
+    return path.is_file() and path.suffix == "" and path.read_bytes() == f"../{path.name}".encode()
 
 
 def _compile(scratch: Path) -> None:

@@ -9,7 +9,7 @@ from fastwarc.warc import ArchiveIterator
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
 from benchmarks.timing import compare
-from sources.archive import read_archive
+from curate.sources.archives.archive import read_archive
 
 
 def run(warcs: list[Path]) -> None:

@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 
 from benchmarks.loader.formats import pictures
-from media.clip import ClipModel
-from schemas.filter_rules import ClipRules
+from curate.media.clip import ClipModel
+from curate.schemas.settings.filter_rules import ClipRules
 
 BATCH = 64
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.ledger import Tally
+from curate.schemas.ledger import Tally
 
 VCPU_HOUR = 0.0485
 """On demand, a virtual CPU of an 8-CPU general purpose machine with its memory, dollars."""

@@ -31,10 +31,10 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from curate.build import build_shards
-from pipelines.run_directory import RunDirectory
-from pipelines.worker_processes import worker_processes
-from schemas.identity import content_key
-from schemas.recipe import Recipe
+from curate.pipelines.engine.worker_processes import worker_processes
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.identity import content_key
+from curate.schemas.settings.recipe import Recipe
 
 ITEMS = 1_600
 """Pages, and as many texts: a part of the finest cut has two of them."""

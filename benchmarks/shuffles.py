@@ -25,10 +25,10 @@ from apache_beam.coders.coder_impl import create_InputStream
 from curate.build import build_shards, with_inputs, without_empty_slots
 from curate.commands.common import find_recipe
 from curate.commands.runs import without_network
-from filters.record import classify_record
-from pipelines.engine import Build, Engine
-from schemas.page import DamagedRegion
-from sources.archive import read_archive
+from curate.filters.web.record import classify_record
+from curate.pipelines.engine.engine import Build, Engine
+from curate.schemas.page import DamagedRegion
+from curate.sources.archives.archive import read_archive
 
 
 @dataclass

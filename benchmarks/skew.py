@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dedup.likeness import TextLikeness
-from dedup.minhash import MinHasher
-from dedup.nodes import Columns
-from pipelines.deduplication.candidates import find_candidates
-from pipelines.deduplication.job import SIZES, Job, SignaturePart
-from pipelines.exchange import Task
-from pipelines.run_directory import RunDirectory
+from curate.dedup.likeness import TextLikeness
+from curate.dedup.minhash import MinHasher
+from curate.dedup.nodes import Columns
+from curate.pipelines.exchange import Task
+from curate.pipelines.similarity.candidates import find_candidates
+from curate.pipelines.similarity.job import SIZES, Job, SignaturePart
+from curate.runs.run_directory import RunDirectory
 
 _BANDS = 14
 _SHARES_BAND = 0.8
@@ -113,7 +113,7 @@ def _rows(part: Partition, groups: int, random: np.random.Generator) -> list[Col
 def host_loads(images: int, random: np.random.Generator) -> tuple[int, int, int]:
     """Images of the largest host, and of the fullest bucket without and with spreading.
 
-    As `pipelines.image_plan.bucket_of` places them: 10,000 of a host in a bucket.
+    As `curate.pipelines.images.image_plan.bucket_of` places them: 10,000 of a host in a bucket.
     """
     buckets = images // 2_000
     hosts = 3_000_000

@@ -8,40 +8,40 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from curate.claims import unfilled_steps
 from curate.console import tracked
+from curate.extraction.fallback import require_fallback
+from curate.filters.text.models import require_packages
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.engine.worker_processes import Process
+from curate.pipelines.images.image_scores import SKIPPED_PATH, why_skipped
+from curate.pipelines.shards.shards import STAGE as SHARDS
+from curate.pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
+from curate.pipelines.text.decontamination import STAGE as DECONTAMINATION
+from curate.pipelines.text.decontamination import index_of
+from curate.pipelines.text.documents import STAGE as DOCUMENTS
 from curate.run_identity import InputHash, RunError, fingerprint_of, input_hashes, refuse_other_run
-from extraction.fallback import require_fallback
-from filters.models import require_packages
-from pipelines.claims import unfilled_steps
-from pipelines.damaged_shards import (
+from curate.runs.damaged_shards import (
     find_damaged,
     finished_shards,
     reopen_shards,
     require_same_again,
 )
-from pipelines.decontamination import STAGE as DECONTAMINATION
-from pipelines.decontamination import index_of
-from pipelines.documents import STAGE as DOCUMENTS
-from pipelines.engine import Engine
-from pipelines.image_scores import SKIPPED_PATH, why_skipped
-from pipelines.part import read_markers
-from pipelines.plan import RunPlan, plan_run
-from pipelines.retry import reopen_images
-from pipelines.run_directory import RunDirectory
-from pipelines.run_lock import only_one
-from pipelines.shard_manifest import write_manifest
-from pipelines.shards import STAGE as SHARDS
-from pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
-from pipelines.worker_processes import Process
-from schemas.ledger import Tally
-from schemas.packed import SCHEMA_VERSION
-from schemas.recipe import Recipe
-from schemas.recipe_file import recipe_to_yaml
-from schemas.secrets import masked
-from sources.first_rows import require_readable
-from sources.input_identity import identify, require_same, to_rows
+from curate.runs.part import read_markers
+from curate.runs.plan import RunPlan, plan_run
+from curate.runs.retry import reopen_images
+from curate.runs.run_directory import RunDirectory
+from curate.runs.run_lock import only_one
+from curate.runs.shard_manifest import write_manifest
+from curate.schemas.ledger import Tally
+from curate.schemas.packed import SCHEMA_VERSION
+from curate.schemas.settings.recipe import Recipe
+from curate.schemas.settings.recipe_file import recipe_to_yaml
+from curate.schemas.text.secrets import masked
+from curate.sources.first_rows import require_readable
+from curate.sources.input_identity import identify, require_same, to_rows
 
-_log = logging.getLogger("pipelines.documents")
+_log = logging.getLogger("curate.pipelines.text.documents")
 _CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
 """Rules by which a row is left out that could be read."""
 _INPUTS_PATH = "inputs.json"

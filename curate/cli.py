@@ -46,7 +46,7 @@ def main(verbose: bool) -> None:
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(logging.INFO if verbose else logging.ERROR)
-    logging.getLogger("pipelines").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("curate").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 for command in (

@@ -15,7 +15,7 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType  # noqa: TID251
 from rich.segment import Segment
 
-from schemas.shown import ShownStream, json_text, visible
+from curate.schemas.text.shown import ShownStream, json_text, visible
 
 T = TypeVar("T")
 _COLUMNS_OF_A_FILE = 10_000

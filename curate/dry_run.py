@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipelines import dataflow, documents, image_scores, selection, signatures
-from pipelines.engine import Build, Engine
-from pipelines.parts import PartTask, parts_pipeline
-from pipelines.plan import RunPlan, plan_run
-from pipelines.run_directory import RunDirectory
-from pipelines.stages import STAGE_NAMES
-from schemas.recipe import Recipe
+from curate.pipelines.engine import dataflow
+from curate.pipelines.engine.engine import Build, Engine
+from curate.pipelines.images import image_scores
+from curate.pipelines.shards import selection
+from curate.pipelines.similarity import signatures
+from curate.pipelines.stages import STAGE_NAMES
+from curate.pipelines.steps import PartTask, parts_pipeline
+from curate.pipelines.text import documents
+from curate.runs.plan import RunPlan, plan_run
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.settings.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ def _pipelines(engine: Engine, run: RunDirectory, plan: RunPlan) -> dict[str, Bu
         stage: parts_pipeline(engine, run, plan, stage, tasks, make) for stage, make in made.items()
     }
     if plan.recipe.filters.clip is not None:
-        from pipelines.clip_inference import scores_pipeline
+        from curate.pipelines.images.clip_inference import scores_pipeline
 
         found[image_scores.STAGE] = scores_pipeline(engine, run, plan, list(plan.parts))
     return found

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from curate.build import with_inputs, without_empty_slots
 from curate.commands.common import explained, find_recipe
 from curate.console import guard_streams, say
-from pipelines import dataflow, documents
-from pipelines.engine import Engine
-from pipelines.parts import PartTask, parts_pipeline
-from pipelines.plan import plan_run
-from pipelines.run_directory import RunDirectory
+from curate.pipelines.engine import dataflow
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.steps import PartTask, parts_pipeline
+from curate.pipelines.text import documents
+from curate.runs.plan import plan_run
+from curate.runs.run_directory import RunDirectory
 
 
 @explained

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from curate.console import Screen, say
-from pipelines.part import done_parts, read_markers
-from pipelines.run_directory import RunDirectory
-from schemas.errors import outside_errors
-from schemas.ledger import Tally
+from curate.runs.part import done_parts, read_markers
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.errors import outside_errors
+from curate.schemas.ledger import Tally
 
 _POLL_SECONDS = 0.3
 _REMOTE_POLL_SECONDS = 5.0

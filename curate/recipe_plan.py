@@ -15,17 +15,17 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 
-from filters.sentences import trim_around_images
-from pipelines.documents import STAGE, make_documents
-from pipelines.part import PartWriter
-from pipelines.plan import InputPart, RunPlan, plan_parts
-from pipelines.run_directory import RunDirectory
-from schemas.document import Document, document_from_row
-from schemas.mixture import Phase
-from schemas.recipe import Recipe
-from schemas.source import Format
-from tokenization.formats import document_lines
-from tokenization.vocabulary import Vocabulary
+from curate.filters.text.sentences import trim_around_images
+from curate.pipelines.text.documents import STAGE, make_documents
+from curate.runs.part import PartWriter
+from curate.runs.plan import InputPart, RunPlan, plan_parts
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.document import Document, document_from_row
+from curate.schemas.settings.mixture import Phase
+from curate.schemas.settings.recipe import Recipe
+from curate.schemas.settings.source import Format
+from curate.tokenization.formats import document_lines
+from curate.tokenization.vocabulary import Vocabulary
 
 SAMPLE_BYTES = 16 << 20
 CHARACTERS_PER_TOKEN = 4.3

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import fsspec
 
-from pipelines.benchmark_images import benchmark_image_files
-from pipelines.decontamination import benchmark_files, registry_of
-from pipelines.plan import RunPlan
-from pipelines.run_directory import RunDirectory
-from schemas.errors import CurateError
-from schemas.packed import SCHEMA_VERSION
-from schemas.recipe_file import filter_files
-from schemas.secrets import masked
-from sources.input_identity import sample_of
+from curate.decontamination.benchmark_images import benchmark_image_files
+from curate.pipelines.text.decontamination import benchmark_files, registry_of
+from curate.runs.plan import RunPlan
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.errors import CurateError
+from curate.schemas.packed import SCHEMA_VERSION
+from curate.schemas.settings.recipe_file import filter_files
+from curate.schemas.text.secrets import masked
+from curate.sources.input_identity import sample_of
 
 
 class RunError(CurateError):

@@ -24,10 +24,10 @@ from typing import Any
 
 import yaml
 
-from schemas.address import file_name
-from schemas.errors import UsageError
-from schemas.verdict import Drop
-from sources.corpus import READ_ERRORS, read_rows
+from curate.schemas.address import file_name
+from curate.schemas.errors import UsageError
+from curate.schemas.verdict import Drop
+from curate.sources.corpus import READ_ERRORS, read_rows
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _MAX_ROW_BYTES = 16 << 20
@@ -62,7 +62,7 @@ PLAIN = Mapped(name="", files=(), id="id", texts=("{text}",))
 
 def built_in_registry() -> str:
     """The YAML text of the registry that ships with the project."""
-    return (files("decontamination") / "registry.yaml").read_text(encoding="utf-8")
+    return (files("curate.decontamination") / "registry.yaml").read_text(encoding="utf-8")
 
 
 def read_registry(text: str, label: str) -> list[Mapped]:

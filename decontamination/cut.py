@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
+from curate.schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
 
 _SENTENCE_ENDS = ".!?"
 

@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from decontamination.benchmarks import Item
-from dedup.words import (
+from curate.decontamination.benchmarks import Item
+from curate.dedup.words import (
     LETTER_VALUES,
     Hashes,
     length_in_words,
@@ -25,7 +25,7 @@ from dedup.words import (
     normalized_text,
     word_hashes,
 )
-from schemas.identity import mix
+from curate.schemas.identity import mix
 
 SEED_WORDS = 4
 """An item of 20 words of which 4 are replaced has 4 neighbouring words left: 16 in 5 runs."""

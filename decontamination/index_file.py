@@ -12,9 +12,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from decontamination.index import BenchmarkIndex, HashTable
-from dedup.words import NORMALIZATION
-from schemas.errors import UsageError
+from curate.decontamination.index import BenchmarkIndex, HashTable
+from curate.dedup.words import NORMALIZATION
+from curate.schemas.errors import UsageError
 
 INDEX_SUFFIX = ".index"
 _VERSION = 2

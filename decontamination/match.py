@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import LCSseq
 
-from decontamination.index import (
+from curate.decontamination.index import (
     SEED_WORDS,
     BenchmarkIndex,
     as_characters,
@@ -24,8 +24,8 @@ from decontamination.index import (
     run_hashes,
     word_bits,
 )
-from dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes
-from schemas.purging import Decontamination, ItemRules
+from curate.dedup.words import Hashes, ngram_hashes, normalized_text, word_hashes
+from curate.schemas.settings.purging import Decontamination, ItemRules
 
 NGRAM, ITEM = "decontamination.ngram", "decontamination.item"
 _LONG_ITEM_WORDS = 20

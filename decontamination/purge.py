@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from decontamination.cut import cut_document, kept_pieces
-from decontamination.index import BenchmarkIndex
-from decontamination.match import NGRAM, Match
-from dedup.words import word_spans
-from schemas.document import Document
-from schemas.purging import Decontamination
-from schemas.verdict import Drop
+from curate.decontamination.cut import cut_document, kept_pieces
+from curate.decontamination.index import BenchmarkIndex
+from curate.decontamination.match import NGRAM, Match
+from curate.dedup.words import word_spans
+from curate.schemas.document import Document
+from curate.schemas.settings.purging import Decontamination
+from curate.schemas.verdict import Drop
 
 PIECES, NOTHING_LEFT = "decontamination.pieces", "decontamination.nothing_left"
 _CONTEXT_CHARACTERS = 80

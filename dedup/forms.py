@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import cache
 
-from schemas.normal_form import MARKS, class_of, normalized
+from curate.schemas.text.normal_form import MARKS, class_of, normalized
 
 _HANGUL_VOWELS, _HANGUL_FINALS = range(0x1161, 0x1176), range(0x11A8, 0x11C3)
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dedup.minhash import MinHasher, similarity
-from dedup.words import Hashes
+from curate.dedup.minhash import MinHasher, similarity
+from curate.dedup.words import Hashes
 
 SignatureBytes = npt.NDArray[np.uint8]
 """Signatures as they are stored, shape (documents, `signature_bytes`)."""

@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dedup.words import Hashes, ngram_hashes, word_hashes
-from schemas.identity import mix
+from curate.dedup.words import Hashes, ngram_hashes, word_hashes
+from curate.schemas.identity import mix
 
 Signatures = npt.NDArray[np.uint32]
 

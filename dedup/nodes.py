@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from dedup.words import Hashes
+from curate.dedup.words import Hashes
 
 MAX_PARTS = 1 << 20
 MAX_ROWS = 1 << 24

@@ -20,9 +20,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dedup.likeness import SignatureBytes
-from dedup.words import Hashes
-from schemas.identity import mix
+from curate.dedup.likeness import SignatureBytes
+from curate.dedup.words import Hashes
+from curate.schemas.identity import mix
 
 SIDE = 32
 THUMBNAIL_BYTES = SIDE * SIDE

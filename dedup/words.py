@@ -9,10 +9,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from dedup.forms import aligned, folded
-from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
-from schemas.identity import mix
-from schemas.normal_form import MARKS, class_of
+from curate.dedup.forms import aligned, folded
+from curate.dedup.scripts import IDEOGRAPHS, LETTERS, character_class
+from curate.schemas.identity import mix
+from curate.schemas.text.normal_form import MARKS, class_of
 
 NORMALIZATION = "words-3"
 """Version of this module's reading of text; signatures of different versions don't compare."""

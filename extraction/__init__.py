@@ -1,5 +1,5 @@
 """HTML to documents: text and images in reading order."""
 
-from extraction.extract import extract
+from curate.extraction.extract import extract
 
 __all__ = ["extract"]

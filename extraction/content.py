@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from extraction.features import block_features
-from extraction.images import ImageElement, Picture, picture_of
-from extraction.markup import HEADINGS, TOPIC_BITS
-from extraction.model import BlockModel
-from extraction.walk import Block, Walk
-from schemas.document import LeftOutImage
-from schemas.recipe import Extraction
-from schemas.verdict import Drop
+from curate.extraction.features import block_features
+from curate.extraction.images import ImageElement, Picture, picture_of
+from curate.extraction.markup import HEADINGS, TOPIC_BITS
+from curate.extraction.model import BlockModel
+from curate.extraction.walk import Block, Walk
+from curate.schemas.document import LeftOutImage
+from curate.schemas.settings.recipe import Extraction
+from curate.schemas.verdict import Drop
 
 LEAST_CERTAIN = 250
 MOST_CERTAIN = 500

@@ -10,19 +10,19 @@ from functools import partial
 
 from selectolax.lexbor import LexborHTMLParser
 
-from extraction.charset import to_utf8
-from extraction.content import Content, choose_content
-from extraction.fallback import blocks_by_trafilatura
-from extraction.images import resolve
-from extraction.markup import HEADINGS
-from extraction.metadata import Metadata, read_metadata
-from extraction.model import BlockModel, load_model
-from extraction.walk import Block, Walk, walk_blocks
-from schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
-from schemas.identity import document_id
-from schemas.page import Origin
-from schemas.recipe import Extraction
-from schemas.verdict import Drop
+from curate.extraction.charset import to_utf8
+from curate.extraction.content import Content, choose_content
+from curate.extraction.fallback import blocks_by_trafilatura
+from curate.extraction.images import resolve
+from curate.extraction.markup import HEADINGS
+from curate.extraction.metadata import Metadata, read_metadata
+from curate.extraction.model import BlockModel, load_model
+from curate.extraction.walk import Block, Walk, walk_blocks
+from curate.schemas.document import Document, Heading, ImageSegment, Segment, TextSegment
+from curate.schemas.identity import document_id
+from curate.schemas.page import Origin
+from curate.schemas.settings.recipe import Extraction
+from curate.schemas.verdict import Drop
 
 _TAG = re.compile(rb"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^>]*+(?:>|\Z)")
 _NOT_NESTING = frozenset(

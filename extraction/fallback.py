@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from extraction.walk import Block
-from schemas.errors import CurateError
+from curate.extraction.walk import Block
+from curate.schemas.errors import CurateError
 
 EXTRA = "fallback"
 _LIST_MARKER = re.compile(r"^ *(?:-|\d+\.) ")

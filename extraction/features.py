@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from extraction.markup import HEADINGS, LANDMARK_BITS, TOPIC_BITS
-from extraction.walk import Block, Walk
+from curate.extraction.markup import HEADINGS, LANDMARK_BITS, TOPIC_BITS
+from curate.extraction.walk import Block, Walk
 
 Column: TypeAlias = npt.NDArray[Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from schemas.recipe import Extraction
+from curate.schemas.settings.recipe import Extraction
 
 LAZY_SRCSET = ("data-srcset", "data-lazy-srcset", "data-original-set")
 LAZY_SRC = (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extraction.features import BlockFeatures
+from curate.extraction.features import BlockFeatures
 
 MODEL_FILE = "content_model.json"
 LEAF_SCALE = 10_000
@@ -111,7 +111,7 @@ def _first_question_highest(table: list[int], depth: int) -> npt.NDArray[np.int3
 def load_model() -> BlockModel:
     """The model that ships with the package; `benchmarks/html/train.py` made it."""
     return parse_model(
-        json.loads(files("extraction").joinpath(MODEL_FILE).read_text(encoding="utf-8"))
+        json.loads(files("curate.extraction").joinpath(MODEL_FILE).read_text(encoding="utf-8"))
     )
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborNode
 
-from extraction.images import IMAGE_FILE, ImageElement, background_address
-from extraction.markup import (
+from curate.extraction.images import IMAGE_FILE, ImageElement, background_address
+from curate.extraction.markup import (
     BREAK,
     HEADINGS,
     HIDDEN,
@@ -32,8 +32,8 @@ from extraction.markup import (
     hides,
     topics_of,
 )
-from extraction.mathematics import latex_of_image, latex_of_math, latex_of_script
-from schemas.recipe import Extraction
+from curate.extraction.mathematics import latex_of_image, latex_of_math, latex_of_script
+from curate.schemas.settings.recipe import Extraction
 
 _BR = "\ufdd0"
 """Mark of a line break: a noncharacter, which no text holds."""

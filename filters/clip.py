@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from schemas.document import Document, ImageSegment, Segment, TextSegment
-from schemas.filter_rules import ClipRules
-from schemas.verdict import KEEP, Drop, Verdict
+from curate.schemas.document import Document, ImageSegment, Segment, TextSegment
+from curate.schemas.settings.filter_rules import ClipRules
+from curate.schemas.verdict import KEEP, Drop, Verdict
 
 
 def clip_rule(

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from filters.words import words_of_file
-from schemas.filter_rules import ImageRules
-from schemas.verdict import KEEP, Drop, Verdict
+from curate.filters.words import words_of_file
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.verdict import KEEP, Drop, Verdict
 
 _PHASH = re.compile("[0-9a-f]{16}")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-from schemas.document import ImageSegment
-from schemas.filter_rules import NodeRules
-from schemas.verdict import KEEP, Drop, Verdict
+from curate.schemas.document import ImageSegment
+from curate.schemas.settings.filter_rules import NodeRules
+from curate.schemas.verdict import KEEP, Drop, Verdict
 
 _WORD = re.compile(r"[a-z]+")
 _EXTENSION = re.compile(r"\.([a-z0-9]{2,5})$")

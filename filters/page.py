@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.filter_rules import PageRules
-from schemas.verdict import KEEP, Drop, Keep, Verdict
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.settings.filter_rules import PageRules
+from curate.schemas.verdict import KEEP, Drop, Keep, Verdict
 
 _WIDE = r"\u2e80-\u2fdf\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_WIDE}]|[^\s{_WIDE}]+")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from filters.language import identify_language
-from filters.models import has_noun
-from filters.words import phrases_of_files
-from schemas.document import ImageSegment
-from schemas.filter_rules import PairRules
-from schemas.verdict import KEEP, Drop, Verdict
+from curate.filters.text.language import identify_language
+from curate.filters.text.models import has_noun
+from curate.filters.words import phrases_of_files
+from curate.schemas.document import ImageSegment
+from curate.schemas.settings.filter_rules import PairRules
+from curate.schemas.verdict import KEEP, Drop, Verdict
 
 _TAG = re.compile(r"<[A-Z][A-Z_]*>")
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import fsspec
 
-from schemas.errors import UsageError
+from curate.schemas.errors import UsageError
 
 STOP_WORDS = "english_stop_words"
 ADULT_WORDS = "adult_words"
@@ -22,7 +22,9 @@ class ListError(UsageError):
 @lru_cache(maxsize=8)
 def shipped_words(name: str) -> frozenset[str]:
     """The words of `filters/lists/NAME.txt`."""
-    return frozenset(_words(files("filters").joinpath("lists", f"{name}.txt").read_text("utf-8")))
+    return frozenset(
+        _words(files("curate.filters").joinpath("lists", f"{name}.txt").read_text("utf-8"))
+    )
 
 
 @lru_cache(maxsize=8)

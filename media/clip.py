@@ -20,8 +20,8 @@ from typing import Any
 
 from PIL import Image
 
-from schemas.errors import CurateError
-from schemas.filter_rules import ClipRules, ScoreHead
+from curate.schemas.errors import CurateError
+from curate.schemas.settings.filter_rules import ClipRules, ScoreHead
 
 
 class ClipError(CurateError):

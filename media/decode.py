@@ -12,11 +12,11 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
-from filters.image import ImageFacts, ImageShape, picture_rule, shape_rule
-from media.fingerprint import Box, Fingerprint, fingerprint, small_grey
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.verdict import Drop
+from curate.filters.image import ImageFacts, ImageShape, picture_rule, shape_rule
+from curate.media.fingerprint import Box, Fingerprint, fingerprint, small_grey
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.verdict import Drop
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 # Warnings about odd files are no news on the open web; the one about bombs is an error.

@@ -9,19 +9,19 @@ import subprocess
 import sys
 from typing import IO, Any
 
-from filters.image import ImageFacts
-from media.decode import EncodedImage
-from media.decoder_process import LENGTH
-from media.fingerprint import Fingerprint
-from schemas.errors import CurateError
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.processes import python_module, safe_environment
-from schemas.verdict import Drop
+from curate.filters.image import ImageFacts
+from curate.media.decode import EncodedImage
+from curate.media.decoder_process import LENGTH
+from curate.media.fingerprint import Fingerprint
+from curate.schemas.errors import CurateError
+from curate.schemas.processes import python_module, safe_environment
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.verdict import Drop
 
 _PIPE_BYTES = 1 << 20
 """Room for most images, so that neither process waits for the other halfway through one."""
-_STARTED_WITH = python_module("media.decoder_process")
+_STARTED_WITH = python_module("curate.media.decoder_process")
 
 
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

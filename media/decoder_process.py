@@ -17,11 +17,11 @@ import sys
 from dataclasses import asdict
 from typing import IO, Any
 
-from media.decode import EncodedImage, decode_image
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.shown import ShownStream
-from schemas.verdict import Drop
+from curate.media.decode import EncodedImage, decode_image
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.text.shown import ShownStream
+from curate.schemas.verdict import Drop
 
 LENGTH = struct.Struct("<I")
 

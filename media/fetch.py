@@ -20,18 +20,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from filters.consent import header_rule
-from filters.robots_file import RobotsFile, parse_robots_file
-from filters.tdm_file import PATH as TDM_PATH
-from filters.tdm_file import TdmFile, parse_tdm_file
-from media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
-from media.fetch_outcome import FAULT, STATUSES, Failure, Fetched, failed
-from media.transport import Response, Transport, TransportError
-from schemas.address import wire_address
-from schemas.content_coding import CodingError, TooLargeError, decoded
-from schemas.image_settings import Fetch
-from schemas.shown import one_line, visible
-from schemas.verdict import Drop
+from curate.filters.web.consent import header_rule
+from curate.filters.web.robots_file import RobotsFile, parse_robots_file
+from curate.filters.web.tdm_file import PATH as TDM_PATH
+from curate.filters.web.tdm_file import TdmFile, parse_tdm_file
+from curate.media.address_guard import BlockedAddressError, GuardedResolver, UnresolvableHostError
+from curate.media.fetch_outcome import FAULT, STATUSES, Failure, Fetched, failed
+from curate.media.transport import Response, Transport, TransportError
+from curate.schemas.address import wire_address
+from curate.schemas.content_coding import CodingError, TooLargeError, decoded
+from curate.schemas.settings.image_settings import Fetch
+from curate.schemas.text.shown import one_line, visible
+from curate.schemas.verdict import Drop
 
 _T = TypeVar("_T")
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

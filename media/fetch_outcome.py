@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from media.transport import KINDS
-from schemas.verdict import Drop
+from curate.media.transport import KINDS
+from curate.schemas.verdict import Drop
 
 STATUSES = frozenset(map(int, HTTPStatus)) | frozenset({520, 521, 522, 523, 524, 525, 526, 530})
 """Those that have a rule of their own: IANA's registry, and Cloudflare's."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dedup.pictures import SIDE as THUMBNAIL_SIDE
+from curate.dedup.pictures import SIDE as THUMBNAIL_SIDE
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom of an area, in pixels."""

@@ -8,7 +8,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from dedup.pictures import THUMBNAIL_BYTES
+from curate.dedup.pictures import THUMBNAIL_BYTES
 
 IMAGE_INDEX_SCHEMA = pa.schema(
     [

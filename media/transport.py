@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import certifi
 import pycurl
 
-from media.address_guard import BlockedAddressError, GuardedResolver
-from schemas.http_headers import add_header
+from curate.media.address_guard import BlockedAddressError, GuardedResolver
+from curate.schemas.http_headers import add_header
 
 _CHUNK_BYTES = 256 << 10
 _MAX_HEADER_BYTES = 64 << 10

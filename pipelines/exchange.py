@@ -30,9 +30,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
-from pipelines.engine import Engine, WorkList
-from pipelines.run_directory import RunDirectory
-from pipelines.tasks import working_on
+from curate.pipelines.engine.engine import Engine, WorkList
+from curate.pipelines.engine.tasks import working_on
+from curate.runs.run_directory import RunDirectory
 
 CHUNK_ROWS = 1 << 16
 """Rows that are read, and mostly worked on, at a time."""

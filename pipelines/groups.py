@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dedup.nodes import part_of
-from pipelines.engine import Engine
-from pipelines.exchange import Exchange, Task, do_tasks
-from pipelines.run_directory import RunDirectory
+from curate.dedup.nodes import part_of
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.exchange import Exchange, Task, do_tasks
+from curate.runs.run_directory import RunDirectory
 
 ROWS_PER_TASK = 200_000
 PARTS_PER_TASK = 1_000

@@ -17,32 +17,27 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import (
-    decontamination,
-    documents,
-    duplicates,
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.engine.tasks import kept_so_far
+from curate.pipelines.images import (
     image_duplicates,
     image_plan,
     image_scores,
     image_verdicts,
     images,
     pictures,
-    repeats,
-    selection,
-    shards,
-    signatures,
-    tokenizer,
 )
-from pipelines.engine import Engine
-from pipelines.fetched_images import SPOOL
-from pipelines.image_plan import bucket_count, bucket_name
-from pipelines.part import PartWriter, marker_path, read_markers
-from pipelines.parts import PartTask, run_parts
-from pipelines.plan import RunPlan
-from pipelines.run_directory import RunDirectory
-from pipelines.tasks import kept_so_far
-from schemas.errors import outside_errors
-from schemas.ledger import Tally
+from curate.pipelines.images.fetched_images import SPOOL
+from curate.pipelines.images.image_plan import bucket_count, bucket_name
+from curate.pipelines.shards import selection, shards, tokenizer
+from curate.pipelines.similarity import duplicates, signatures
+from curate.pipelines.steps import PartTask, run_parts
+from curate.pipelines.text import decontamination, documents, repeats
+from curate.runs.part import PartWriter, marker_path, read_markers
+from curate.runs.plan import RunPlan
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.errors import outside_errors
+from curate.schemas.ledger import Tally
 
 
 class ConservationError(RuntimeError):

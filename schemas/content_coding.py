@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from schemas.shown import one_line
+from curate.schemas.text.shown import one_line
 
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.page import Origin
-from schemas.verdict import Drop
+from curate.schemas.page import Origin
+from curate.schemas.verdict import Drop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from schemas.address import wire_address
-from schemas.page import Origin
+from curate.schemas.address import wire_address
+from curate.schemas.page import Origin
 
 KEY_BYTES = 16
 

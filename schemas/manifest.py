@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.mixture import Mixture
-from schemas.source import Format
+from curate.schemas.settings.mixture import Mixture
+from curate.schemas.settings.source import Format
 
 MANIFEST_PATH = "shards/manifest.json"
 TOKENIZER_PATH = "shards/tokenizer.model"

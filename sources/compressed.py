@@ -17,7 +17,7 @@ import zstandard
 from fsspec.compression import compr
 from fsspec.utils import infer_compression
 
-from sources.watched import open_watched
+from curate.sources.watched import open_watched
 
 _READ_BYTES = 1 << 18
 _PIECE_BYTES = 1 << 20

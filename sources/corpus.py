@@ -17,14 +17,14 @@ from typing import Any
 import pyarrow as pa
 import zstandard
 
-from schemas.document import Document, ImageSegment, Segment, TextSegment
-from schemas.identity import document_id
-from schemas.page import DamagedRegion, Origin
-from schemas.source import Source
-from schemas.verdict import Drop
-from sources.archive import read_archive
-from sources.compressed import TooLong, bounded_lines, open_compressed
-from sources.parquet_rows import read_table
+from curate.schemas.document import Document, ImageSegment, Segment, TextSegment
+from curate.schemas.identity import document_id
+from curate.schemas.page import DamagedRegion, Origin
+from curate.schemas.settings.source import Source
+from curate.schemas.verdict import Drop
+from curate.sources.archives.archive import read_archive
+from curate.sources.compressed import TooLong, bounded_lines, open_compressed
+from curate.sources.parquet_rows import read_table
 
 CORPUS_KINDS = ("jsonl", "parquet", "wet", "text")
 EXTENSIONS = {

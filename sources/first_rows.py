@@ -8,17 +8,17 @@ from typing import Any
 
 import fsspec
 
-from schemas.errors import UsageError
-from schemas.shown import one_line
-from schemas.source import Source
-from schemas.verdict import Drop
-from sources.compressed import open_compressed
-from sources.corpus import CORPUS_KINDS, READ_ERRORS, read_corpus
-from sources.img2dataset import KIND as IMPORTED
-from sources.img2dataset import read_img2dataset
-from sources.instructions import KIND as INSTRUCTIONS
-from sources.instructions import read_instructions
-from sources.pair_tables import read_pair_table
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.source import Source
+from curate.schemas.text.shown import one_line
+from curate.schemas.verdict import Drop
+from curate.sources.compressed import open_compressed
+from curate.sources.corpus import CORPUS_KINDS, READ_ERRORS, read_corpus
+from curate.sources.img2dataset import KIND as IMPORTED
+from curate.sources.img2dataset import read_img2dataset
+from curate.sources.instructions import KIND as INSTRUCTIONS
+from curate.sources.instructions import read_instructions
+from curate.sources.pair_tables import read_pair_table
 
 _FILES = 8
 """A source of more files is not looked at: one of them may be bad, and costs itself alone."""

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.identity import document_id
-from schemas.page import Origin
-from schemas.source import Source
-from schemas.verdict import Drop
-from sources.corpus import READ_ERRORS, RejectedRow, too_large
-from sources.parquet_rows import read_table
-from sources.watched import open_watched
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.identity import document_id
+from curate.schemas.page import Origin
+from curate.schemas.settings.source import Source
+from curate.schemas.verdict import Drop
+from curate.sources.corpus import READ_ERRORS, RejectedRow, too_large
+from curate.sources.parquet_rows import read_table
+from curate.sources.watched import open_watched
 
 KIND = "img2dataset"
 EXTENSIONS = (".tar", ".parquet")

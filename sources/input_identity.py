@@ -17,8 +17,8 @@ from typing import Any
 
 import fsspec
 
-from schemas.errors import CurateError
-from schemas.secrets import masked
+from curate.schemas.errors import CurateError
+from curate.schemas.text.secrets import masked
 
 SAMPLE_BYTES = 64 << 10
 """Of the head, the middle and the tail of a file."""

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from schemas.document import Document, TextSegment
-from schemas.identity import document_id
-from schemas.recipe import Source
-from schemas.verdict import Drop
-from sources.compressed import TooLong, bounded_lines, open_compressed
-from sources.corpus import (
+from curate.schemas.document import Document, TextSegment
+from curate.schemas.identity import document_id
+from curate.schemas.settings.recipe import Source
+from curate.schemas.verdict import Drop
+from curate.sources.compressed import TooLong, bounded_lines, open_compressed
+from curate.sources.corpus import (
     RejectedRow,
     look_up,
     not_selected,

@@ -9,17 +9,17 @@ from typing import Any
 
 import fsspec
 
-from schemas.address import file_name
-from schemas.errors import UsageError
-from schemas.source import Source
-from sources.corpus import COMPRESSIONS, EXTENSIONS
-from sources.img2dataset import EXTENSIONS as IMPORTED_EXTENSIONS
-from sources.img2dataset import KIND as IMPORTED
-from sources.input_identity import stamp_of
-from sources.instructions import EXTENSIONS as INSTRUCTION_EXTENSIONS
-from sources.instructions import KIND as INSTRUCTIONS
-from sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
-from sources.pair_tables import TABLES
+from curate.schemas.address import file_name
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.source import Source
+from curate.sources.corpus import COMPRESSIONS, EXTENSIONS
+from curate.sources.img2dataset import EXTENSIONS as IMPORTED_EXTENSIONS
+from curate.sources.img2dataset import KIND as IMPORTED
+from curate.sources.input_identity import stamp_of
+from curate.sources.instructions import EXTENSIONS as INSTRUCTION_EXTENSIONS
+from curate.sources.instructions import KIND as INSTRUCTIONS
+from curate.sources.pair_tables import EXTENSIONS as TABLE_EXTENSIONS
+from curate.sources.pair_tables import TABLES
 
 
 class InputError(UsageError):

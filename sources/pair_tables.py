@@ -16,15 +16,15 @@ from typing import IO, Any
 import fsspec
 import pyarrow.parquet as pq
 
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.errors import UsageError
-from schemas.identity import document_id
-from schemas.page import Origin
-from schemas.source import Source
-from schemas.verdict import Drop
-from sources.compressed import TooLong, bounded_lines, open_compressed
-from sources.corpus import READ_ERRORS, RejectedRow, numbered_rows, too_large
-from sources.parquet_rows import read_table
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.errors import UsageError
+from curate.schemas.identity import document_id
+from curate.schemas.page import Origin
+from curate.schemas.settings.source import Source
+from curate.schemas.verdict import Drop
+from curate.sources.compressed import TooLong, bounded_lines, open_compressed
+from curate.sources.corpus import READ_ERRORS, RejectedRow, numbered_rows, too_large
+from curate.sources.parquet_rows import read_table
 
 _MAX_FIELD_CHARACTERS = 1 << 20
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from schemas.verdict import Drop
-from sources.watched import open_watched
+from curate.schemas.verdict import Drop
+from curate.sources.watched import open_watched
 
 _BATCH_ROWS = 256
 _BATCH_BYTES = 64 << 20

@@ -14,8 +14,8 @@ from typing import IO
 
 import fsspec
 
-from schemas.errors import CurateError
-from schemas.secrets import masked
+from curate.schemas.errors import CurateError
+from curate.schemas.text.secrets import masked
 
 _READ_BYTES = 1 << 18
 

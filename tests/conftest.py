@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-import extraction
+from curate import extraction
+from curate.tokenization.train import train_model
 from tests import small_clip
-from tokenization.train import train_model
 
 for _compiled in Path(extraction.__file__).parent.glob("*.so"):
     _source = _compiled.with_name(f"{_compiled.name.split('.')[0].removesuffix('__mypyc')}.py")

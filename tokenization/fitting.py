@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.document import Document
-from schemas.packed import PackedImage
-from tokenization.formats import TokenizedDocument, Unit
-from tokenization.vocabulary import EOS
+from curate.schemas.document import Document
+from curate.schemas.packed import PackedImage
+from curate.tokenization.formats import TokenizedDocument, Unit
+from curate.tokenization.vocabulary import EOS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.identity import image_key
-from schemas.packed import PackedImage
-from tokenization.vocabulary import EOS, Vocabulary
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.identity import image_key
+from curate.schemas.packed import PackedImage
+from curate.tokenization.vocabulary import EOS, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

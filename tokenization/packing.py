@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from schemas.document import Document
-from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow
-from tokenization.fitting import Piece
-from tokenization.formats import Unit
-from tokenization.vocabulary import BOS
+from curate.schemas.document import Document
+from curate.schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow
+from curate.tokenization.fitting import Piece
+from curate.tokenization.formats import Unit
+from curate.tokenization.vocabulary import BOS
 
 
 @dataclass(slots=True)

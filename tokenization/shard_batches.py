@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from schemas.errors import CurateError
-from schemas.packed import SCHEMA_VERSION
-from tokenization.row_checks import problem_of_rows
+from curate.schemas.errors import CurateError
+from curate.schemas.packed import SCHEMA_VERSION
+from curate.tokenization.row_checks import problem_of_rows
 
 ROWS_PER_BATCH = 64
 """Rows of every record batch but the last: small enough to read one row alone, large enough for

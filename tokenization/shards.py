@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.packed import PackedImage, PackedRow
-from tokenization.shard_batches import ROWS_PER_BATCH, BatchWriter, ShardBatches
+from curate.schemas.packed import PackedImage, PackedRow
+from curate.tokenization.shard_batches import ROWS_PER_BATCH, BatchWriter, ShardBatches
 
 ReadImage = Callable[[PackedImage], bytes]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import sentencepiece
 
-from schemas.errors import CurateError
+from curate.schemas.errors import CurateError
 
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 _FIRST_PIECE = 3

@@ -6,8 +6,8 @@ import operator
 import os
 from typing import Any
 
-from schemas.errors import UsageError
-from schemas.shown import one_line
+from curate.schemas.errors import UsageError
+from curate.schemas.text.shown import one_line
 
 MOST_WORLD = 1 << 20
 """Ranks."""

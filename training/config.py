@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from schemas.errors import UsageError
-from schemas.mixture import Phase
-from schemas.section import Ratio, Section
-from training.arguments import MOST_BATCH_ROWS, MOST_IMAGE_SIZE, SEEDS
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.schemas.settings.section import Ratio, Section
+from curate.training.arguments import MOST_BATCH_ROWS, MOST_IMAGE_SIZE, SEEDS
 
 
 class VisionConfig(Section):
@@ -144,11 +144,11 @@ def load_config(name: str) -> Config:
     """
     shipped = sorted(
         entry.name.removesuffix(".yaml")
-        for entry in (files("training") / "configs").iterdir()
+        for entry in (files("curate.training") / "configs").iterdir()
         if entry.name.endswith(".yaml")
     )
     if name in shipped:
-        text = (files("training") / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (files("curate.training") / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
     elif os.path.isfile(name):
         return read_config(Path(name))
     else:

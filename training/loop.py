@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Protocol
 
-from training.batches import Batch
-from training.loader import ShardLoader
-from training.phases import Tell, TrainingJob
-from training.training_directory import TrainingLog
+from curate.training.loading.batches import Batch
+from curate.training.loading.loader import ShardLoader
+from curate.training.phases import Tell, TrainingJob
+from curate.training.training_directory import TrainingLog
 
 
 class Backend(Protocol):

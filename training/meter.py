@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from training.batches import Batch
-from training.phases import TrainingJob
-from training.schedule import flops_of, peak_flops
+from curate.training.loading.batches import Batch
+from curate.training.phases import TrainingJob
+from curate.training.schedule import flops_of, peak_flops
 
 
 class StepMeter:

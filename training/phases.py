@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from schemas.errors import UsageError
-from schemas.mixture import Phase
-from training.arguments import MOST_ROWS, MOST_WORKERS, shown, whole_number
-from training.config import Config
-from training.loader import LoaderOptions, ShardLoader, streams_of
-from training.shard_set import ShardSet
-from training.training_directory import CheckpointFacts, TrainingDirectory
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.training.arguments import MOST_ROWS, MOST_WORKERS, shown, whole_number
+from curate.training.config import Config
+from curate.training.loading.loader import LoaderOptions, ShardLoader, streams_of
+from curate.training.loading.shard_set import ShardSet
+from curate.training.training_directory import CheckpointFacts, TrainingDirectory
 
 PhaseName = Literal["pretraining", "instruction_tuning"]
 Tell = Callable[[dict[str, Any]], None]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.mixture import Phase
-from training.config import ModelConfig
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import ModelConfig
 
 PEAK_FLOPS = {
     "H200": 989e12,

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.errors import UsageError
-from training.config import Config, read_config
+from curate.schemas.errors import UsageError
+from curate.training.config import Config, read_config
 
 METRICS = "metrics.jsonl"
 _MARKER = "checkpoint.json"

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from decontamination.benchmarks import built_in_registry, read_benchmark, read_registry
+from curate.decontamination.benchmarks import built_in_registry, read_benchmark, read_registry
 
 ITEMS = 1_000
 MIN_WORDS = {"10 % of words replaced": 20, "20 % of words replaced": 20}

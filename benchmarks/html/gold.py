@@ -13,9 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
-from filters.record import classify_record
-from schemas.page import Record
-from sources.archive import read_archive
+from curate.filters.web.record import classify_record
+from curate.schemas.page import Record
+from curate.sources.archives.archive import read_archive
 
 TEXT_SETS = (
     "aeb",

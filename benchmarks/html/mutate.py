@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.html.pages import pages_of
-from extraction import extract
-from schemas.document import Document
-from schemas.identity import content_key
-from schemas.verdict import Drop
+from curate.extraction import extract
+from curate.schemas.document import Document
+from curate.schemas.identity import content_key
+from curate.schemas.verdict import Drop
 
 MAX_SECONDS_A_MEGABYTE = 2.0
 """CPU time that a mutated page may take, on top of half a second."""

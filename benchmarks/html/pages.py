@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from filters.record import classify_record
-from schemas.page import Record
-from sources.archive import read_archive
+from curate.filters.web.record import classify_record
+from curate.schemas.page import Record
+from curate.sources.archives.archive import read_archive
 
 _EVERY = 6
 

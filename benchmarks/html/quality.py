@@ -26,11 +26,11 @@ from benchmarks.html.scores import (
     token_overlap,
 )
 from benchmarks.html.train import fold_of, held_out_models, label_pages
-from extraction import extract
-from extraction.charset import to_utf8
-from extraction.model import BlockModel
-from schemas.document import Document
-from schemas.recipe import Extraction
+from curate.extraction import extract
+from curate.extraction.charset import to_utf8
+from curate.extraction.model import BlockModel
+from curate.schemas.document import Document
+from curate.schemas.settings.recipe import Extraction
 
 Texts = Mapping[str, str]
 """Extracted text by page id."""

@@ -12,15 +12,15 @@ from selectolax.lexbor import LexborHTMLParser
 from benchmarks.html.pages import pages_of
 from benchmarks.html.rivals import TEXT
 from benchmarks.timing import compare
-from extraction import extract
-from extraction.charset import to_utf8
-from extraction.content import choose_content
-from extraction.features import block_features
-from extraction.metadata import read_metadata
-from extraction.model import load_model
-from extraction.walk import walk_blocks
-from schemas.page import Record
-from schemas.recipe import Extraction
+from curate.extraction import extract
+from curate.extraction.charset import to_utf8
+from curate.extraction.content import choose_content
+from curate.extraction.features import block_features
+from curate.extraction.metadata import read_metadata
+from curate.extraction.model import load_model
+from curate.extraction.walk import walk_blocks
+from curate.schemas.page import Record
+from curate.schemas.settings.recipe import Extraction
 
 _ROUNDS = 3
 

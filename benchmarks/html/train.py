@@ -29,13 +29,13 @@ import numpy.typing as npt
 from rapidfuzz.distance import LCSseq
 from selectolax.lexbor import LexborHTMLParser
 
-import extraction
 from benchmarks.html.gold import GoldPage, load_gold
-from extraction.charset import to_utf8
-from extraction.features import block_features
-from extraction.model import LEAF_SCALE, MODEL_FILE, BlockModel, parse_model
-from extraction.walk import walk_blocks
-from schemas.recipe import Extraction
+from curate import extraction
+from curate.extraction.charset import to_utf8
+from curate.extraction.features import block_features
+from curate.extraction.model import LEAF_SCALE, MODEL_FILE, BlockModel, parse_model
+from curate.extraction.walk import walk_blocks
+from curate.schemas.settings.recipe import Extraction
 
 FOLDS = 4
 TREES = 200

@@ -94,8 +94,8 @@ def _cpu_seconds() -> float:
 
 
 def _curate(folder: Path, workers: int) -> Iterator[dict[str, Any]]:
-    from training.opened import open_shards
-    from training.torch_backend.dataset import tensors_of
+    from curate.training.loading.opened import open_shards
+    from curate.training.torch_backend.dataset import tensors_of
 
     opened = open_shards(str(folder / "curate"), batch_rows=BATCH)
     return map(tensors_of, opened.batches(workers=workers))
@@ -104,7 +104,7 @@ def _curate(folder: Path, workers: int) -> Iterator[dict[str, Any]]:
 def _curate_dataset(folder: Path, workers: int) -> Iterable[dict[str, Any]]:
     from torch.utils.data import DataLoader
 
-    from training.opened import open_shards
+    from curate.training.loading.opened import open_shards
 
     dataset = open_shards(str(folder / "curate"), batch_rows=BATCH).dataset()
     return DataLoader(dataset, batch_size=None, num_workers=workers)
@@ -146,7 +146,7 @@ def _collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
     import torch
     from PIL import Image
 
-    from training.batches import normalize
+    from curate.training.loading.batches import normalize
 
     length = -(-max(len(row["input_ids"]) for row in rows) // 64) * 64
     ids = np.ones((len(rows), length), np.int32)

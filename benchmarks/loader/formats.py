@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
-from schemas.manifest import MANIFEST_PATH, Manifest, ShardFile, ShardSource
-from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
-from schemas.source import Format
-from tokenization.shards import ShardWriter
+from curate.schemas.manifest import MANIFEST_PATH, Manifest, ShardFile, ShardSource
+from curate.schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
+from curate.schemas.settings.source import Format
+from curate.tokenization.shards import ShardWriter
 
 SLOTS, VOCABULARY, SIDE = 64, 64_007, 224
 SHARD_ROWS = 500

@@ -20,23 +20,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from extraction import extract
-from filters.language import language_rule
-from filters.record import classify_record
-from filters.text import apply_text_rules
-from schemas.document import Document, TextSegment
-from schemas.filter_rules import PageRules
-from schemas.page import Origin, Record
-from schemas.recipe_file import load_recipe
-from schemas.text_rules import C4Rules, TextRules
-from schemas.verdict import Drop
-from sources.archive import read_archive
+from curate.extraction import extract
+from curate.filters.text.families import apply_text_rules
+from curate.filters.text.language import language_rule
+from curate.filters.web.record import classify_record
+from curate.schemas.document import Document, TextSegment
+from curate.schemas.page import Origin, Record
+from curate.schemas.settings.filter_rules import PageRules
+from curate.schemas.settings.recipe_file import load_recipe
+from curate.schemas.settings.text_rules import C4Rules, TextRules
+from curate.schemas.verdict import Drop
+from curate.sources.archives.archive import read_archive
 
 DATATROVE_PYTHON = ".venv-datatrove/bin/python"
 
 
 def _rules_of(recipe: str) -> TextRules:
-    path = Path(str(files("recipes").joinpath(f"{recipe}.yaml")))
+    path = Path(str(files("curate").joinpath("recipes", f"{recipe}.yaml")))
     return load_recipe(path).filters.text
 
 

@@ -20,12 +20,12 @@ from typing import Any
 import click
 
 from benchmarks.loader.formats import write_training_shards
-from schemas.mixture import Phase
-from training.config import Config, load_config
-from training.phases import TrainingJob
-from training.shard_set import ShardSet
-from training.torch_backend.train import train
-from training.training_directory import TrainingDirectory
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import Config, load_config
+from curate.training.loading.shard_set import ShardSet
+from curate.training.phases import TrainingJob
+from curate.training.torch_backend.train import train
+from curate.training.training_directory import TrainingDirectory
 
 KOSMOS1_ROWS = {"text": 256, "pairs": 6_144, "interleaved": 128}
 WARMUP = 3

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from curate.console import say
-from schemas.errors import CurateError, UsageError, outside_errors
-from schemas.recipe import Recipe
-from schemas.recipe_file import RecipeError, load_recipe
-from schemas.secrets import masked
+from curate.schemas.errors import CurateError, UsageError, outside_errors
+from curate.schemas.settings.recipe import Recipe
+from curate.schemas.settings.recipe_file import RecipeError, load_recipe
+from curate.schemas.text.secrets import masked
 
 if TYPE_CHECKING:
-    from pipelines.run_directory import RunDirectory
+    from curate.runs.run_directory import RunDirectory
 
 # Beam is imported by the commands that need it: it takes seconds, and `--help` should not.
 
@@ -58,14 +58,14 @@ def find_recipe(name: str) -> Recipe:
         raise RecipeError(
             f"no recipe is named {name!r}. Shipped: {', '.join(shipped)}; or give a .yaml file."
         )
-    with as_file(files("recipes") / f"{name}.yaml") as path:
+    with as_file(files("curate") / "recipes" / f"{name}.yaml") as path:
         return load_recipe(path, f"{name}.yaml")
 
 
 def shipped_recipes() -> list[str]:
     return sorted(
         entry.name.removesuffix(".yaml")
-        for entry in files("recipes").iterdir()
+        for entry in (files("curate") / "recipes").iterdir()
         if entry.name.endswith(".yaml")
     )
 
@@ -83,14 +83,14 @@ def tell_empty_slots(filled: Recipe, empty: list[str]) -> None:
 
 def tell_unfilled_steps(recipe: Recipe) -> None:
     """Say what the recipe leaves undone of the published system that it follows."""
-    from pipelines.claims import unfilled_steps
+    from curate.claims import unfilled_steps
 
     for sentence in unfilled_steps(recipe):
         say(f"not done: {masked(sentence)}", err=True)
 
 
 def open_run(out: str) -> RunDirectory:
-    from pipelines.run_directory import RunDirectory
+    from curate.runs.run_directory import RunDirectory
 
     try:
         run = RunDirectory(out)

@@ -16,7 +16,7 @@ from curate.commands.common import (
     workers_option,
 )
 from curate.console import say
-from schemas.recipe_file import parse_section
+from curate.schemas.settings.recipe_file import parse_section
 
 
 @click.command(cls=ManyValues)
@@ -78,7 +78,7 @@ def dedup(
     .parquet, as the input), DIR/ledger.jsonl (what was dropped, by which rule, for which document)
     and DIR/report.json. An interrupted command goes on where it was when it is given again.
     """
-    from schemas.purging import DEDUP_PRESETS, Dedup
+    from curate.schemas.settings.purging import DEDUP_PRESETS, Dedup
 
     given = {"bands": bands, "rows": rows, "shingle_words": shingle_words}
     settings: dict[str, Any] = {
@@ -148,7 +148,7 @@ def decontaminate(
     cut or dropped, and for which items) and DIR/report.json (what each benchmark hit, with the
     worst examples in their context).
     """
-    from schemas.purging import Decontamination
+    from curate.schemas.settings.purging import Decontamination
 
     off: dict[str, Any] = {"ngrams": {"items": None}, "items": {"ngrams": None}}.get(method, {})
     settings = {"benchmarks": benchmarks, "registry": registry, "action": action, **off}
@@ -168,11 +168,11 @@ def decontaminate(
 def _run_on_files(
     inputs: tuple[str, ...], out: str, workers: int, **settings: Any
 ) -> dict[str, Any]:
-    from pipelines.worker_processes import local_processes, worker_processes
+    from curate.pipelines.engine.worker_processes import local_processes, worker_processes
 
     with worker_processes(local_processes("direct", workers, ())) as processes:
-        from curate.document_files import Job, run_on_files
         from curate.progress import ProgressWatch
+        from curate.standalone.document_files import Job, run_on_files
 
         job = Job(inputs=inputs, out=out, workers=workers, **settings)
         return run_on_files(job, processes, ProgressWatch)
@@ -215,7 +215,7 @@ def benchmark_index_build(
     An index of items goes into a recipe's `decontamination.benchmarks`, one of images into
     `decontamination.images`. It holds hashes and no text; of an image it holds 32 x 32 grey values.
     """
-    from decontamination.index_file import INDEX_SUFFIX, save_index
+    from curate.decontamination.index_file import INDEX_SUFFIX, save_index
 
     if out.suffix != INDEX_SUFFIX:
         fail(f"--out must end in {INDEX_SUFFIX} (got {out})", 2)
@@ -224,7 +224,7 @@ def benchmark_index_build(
     if images:
         from pyarrow import parquet
 
-        from pipelines.benchmark_images import image_fingerprints
+        from curate.decontamination.benchmark_images import image_fingerprints
 
         table, unreadable = image_fingerprints(images)
         parquet.write_table(table, out, use_dictionary=False)
@@ -232,8 +232,8 @@ def benchmark_index_build(
         for path in unreadable:
             say(f"  no image: {path}")
         return
-    from pipelines.decontamination import index_of
-    from schemas.purging import Decontamination
+    from curate.pipelines.text.decontamination import index_of
+    from curate.schemas.settings.purging import Decontamination
 
     index = index_of(Decontamination(benchmarks=benchmarks, registry=registry))
     out.write_bytes(save_index(index))
@@ -246,6 +246,6 @@ def benchmark_index_build(
 @benchmark_index.command("registry")
 def benchmark_index_registry() -> None:
     """Print the built-in registry: which fields of which benchmark are text."""
-    from decontamination.benchmarks import built_in_registry
+    from curate.decontamination.benchmarks import built_in_registry
 
     say(built_in_registry(), nl=False)

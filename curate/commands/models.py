@@ -27,7 +27,7 @@ def train_tokenizer(out: str, model_path: Path, vocabulary: int | None) -> None:
     The run must have come to `selection` (`curate build-shards ... --until selection`). Use the
     model in a recipe as `tokenization.model`.
     """
-    from curate.single_stages import train_on_run
+    from curate.standalone.single_stages import train_on_run
 
     pieces = train_on_run(open_run(out), model_path, vocabulary)
     say(f"wrote {model_path}: {pieces:,} pieces")
@@ -70,7 +70,7 @@ def train_classifier(
     to measure the classifier, and to find the scores that keep a share of what is low. Use the
     model in a recipe: `filters: {text: {classifier: {model: quality.bin, min_score: 0.02}}}`.
     """
-    from curate.classifier import train_classifier as train
+    from curate.standalone.classifier import train_classifier as train
 
     trained = train(high, low, model_path, word_ngrams=word_ngrams, epochs=epochs)
     say(

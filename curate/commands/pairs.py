@@ -8,8 +8,8 @@ import click
 
 from curate.commands.common import ManyValues, explained, workers_option
 from curate.console import say
-from schemas.recipe_file import parse_recipe
-from schemas.source import PAIR_TABLES
+from curate.schemas.settings.recipe_file import parse_recipe
+from curate.schemas.settings.source import PAIR_TABLES
 
 
 @click.command("fetch-pairs", cls=ManyValues)
@@ -131,7 +131,7 @@ def fetch_pairs(
     honoured; DIR/run holds the evidence. An interrupted command goes on where it was when it is
     given again.
     """
-    from pipelines.worker_processes import local_processes, worker_processes
+    from curate.pipelines.engine.worker_processes import local_processes, worker_processes
 
     source: dict[str, Any] = {"kind": kind, "format": "pairs", "paths": tables}
     if kind == "pairs":
@@ -159,9 +159,9 @@ def fetch_pairs(
         "fetch-pairs",
     )
     with worker_processes(local_processes("direct", workers, ())) as processes:
-        from curate.image_report import fault_notice
-        from curate.pair_files import fetch_pairs as run
         from curate.progress import ProgressWatch
+        from curate.reports.image_report import fault_notice
+        from curate.standalone.pair_files import fetch_pairs as run
 
         report = run(recipe, out, number_sample_per_shard, workers, processes, ProgressWatch, retry)
     say(

@@ -12,8 +12,8 @@ from curate.commands.common import (
     tell_unfilled_steps,
 )
 from curate.console import say, say_json
-from schemas.recipe import Recipe
-from schemas.recipe_file import recipe_to_yaml
+from curate.schemas.settings.recipe import Recipe
+from curate.schemas.settings.recipe_file import recipe_to_yaml
 
 
 @click.group()
@@ -70,9 +70,9 @@ def recipe_plan(name: str, inputs: tuple[str, ...], as_json: bool) -> None:
     steps x tokens a step x share / tokens.
     """
     from curate.build import with_inputs, without_empty_slots
+    from curate.claims import unfilled_steps
     from curate.recipe_plan import plan_recipe
-    from curate.tables import print_plan
-    from pipelines.claims import unfilled_steps
+    from curate.reports.tables import print_plan
 
     filled, empty = without_empty_slots(with_inputs(find_recipe(name), inputs))
     plan = plan_recipe(filled)

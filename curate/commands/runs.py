@@ -18,12 +18,16 @@ from curate.commands.common import (
     workers_option,
 )
 from curate.console import say, say_json
-from pipelines.worker_processes import PORTABLE_RUNNERS, local_processes, worker_processes
-from schemas.recipe import Recipe
-from schemas.shown import visible_line
+from curate.pipelines.engine.worker_processes import (
+    PORTABLE_RUNNERS,
+    local_processes,
+    worker_processes,
+)
+from curate.schemas.settings.recipe import Recipe
+from curate.schemas.text.shown import visible_line
 
 if TYPE_CHECKING:
-    from pipelines.run_directory import RunDirectory
+    from curate.runs.run_directory import RunDirectory
 
 
 @click.command("build-shards")
@@ -108,7 +112,7 @@ def build_shards(
     if is_dry:
         from curate.build import with_inputs, without_empty_slots
         from curate.dry_run import dry_run
-        from curate.tables import print_graphs
+        from curate.reports.tables import print_graphs
 
         chosen, _ = without_empty_slots(with_inputs(chosen, inputs))
         graphs, later = dry_run(
@@ -128,8 +132,8 @@ def build_shards(
     with worker_processes(local_processes(runner, workers, beam_options)) as processes:
         from curate.build import build_shards as build
         from curate.build import with_inputs, without_empty_slots
+        from curate.pipelines.stages import STAGE_NAMES
         from curate.progress import ProgressWatch
-        from pipelines.stages import STAGE_NAMES
 
         if until is not None and until not in STAGE_NAMES:
             fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)
@@ -160,9 +164,9 @@ def without_network(recipe: Recipe) -> Recipe:
 
 
 def _finish(run: RunDirectory, as_json: bool) -> dict[str, Any]:
-    from curate.report import REPORT_PATH, write_report
-    from curate.stats import collect_stats
-    from curate.tables import print_stats
+    from curate.reports.report import REPORT_PATH, write_report
+    from curate.reports.stats import collect_stats
+    from curate.reports.tables import print_stats
 
     stats = collect_stats(run)
     write_report(run, stats)
@@ -182,7 +186,7 @@ def _finish(run: RunDirectory, as_json: bool) -> dict[str, Any]:
 def stats(out: str, as_json: bool, schema: bool) -> None:
     """Show what came in, what was dropped by which rule, and what came out; write the report."""
     if schema:
-        from curate.stats_schema import STATS_SCHEMA
+        from curate.reports.stats_schema import STATS_SCHEMA
 
         say_json(STATS_SCHEMA, indent=1)
         return
@@ -196,8 +200,8 @@ def stats(out: str, as_json: bool, schema: bool) -> None:
 @explained
 def why(out: str, url: str, as_json: bool) -> None:
     """Tell everything that happened to URL (a page or an image) in the run OUT."""
-    from curate.stats import collect_stats
-    from curate.why import explain_url
+    from curate.reports.stats import collect_stats
+    from curate.reports.why import explain_url
 
     run = open_run(out)
     collect_stats(run)
@@ -229,11 +233,11 @@ def inspect(
     out: str, row: int | None, document_id: str | None, html_path: Path | None, as_json: bool
 ) -> None:
     """See what a packed row or a document of the run OUT really holds, images included."""
-    from curate.inspection import NoSuchItemError, view_document, view_row
-    from curate.report import render_view
-    from curate.stats import collect_stats
-    from curate.tables import print_view
-    from curate.why import find_document
+    from curate.reports.inspection import NoSuchItemError, view_document, view_row
+    from curate.reports.report import render_view
+    from curate.reports.stats import collect_stats
+    from curate.reports.tables import print_view
+    from curate.reports.why import find_document
 
     if (row is None) == (document_id is None):
         fail("give one of --row N and --document ID", 2)
@@ -275,7 +279,7 @@ def extract(file: str, url: str | None) -> None:
 
     What can't be extracted is told on standard error, with the rule that says why.
     """
-    from curate.single_stages import extract_file
+    from curate.standalone.single_stages import extract_file
 
     for line in extract_file(file, url):
         if isinstance(line, str):
@@ -307,8 +311,8 @@ def demo(out: str, workers: int) -> None:
 def _train_on_demo(run: RunDirectory) -> None:
     """Train a tiny model, show what it has learned, and write the report anew."""
     from curate.demo.trained import can_train, train_on
-    from curate.report import write_report
-    from curate.stats import collect_stats
+    from curate.reports.report import write_report
+    from curate.reports.stats import collect_stats
 
     if not can_train():
         say("no model is trained: the extra `train` of curate-pretraining is not installed")

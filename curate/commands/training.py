@@ -11,11 +11,11 @@ import click
 
 from curate.commands.common import explained, fail
 from curate.console import say, say_json, tracked
-from schemas.errors import UsageError
-from schemas.shown import json_text
+from curate.schemas.errors import UsageError
+from curate.schemas.text.shown import json_text
 
 if TYPE_CHECKING:
-    from training.shard_set import ShardSet
+    from curate.training.loading.shard_set import ShardSet
 
 # PyTorch, JAX and pydantic's models are imported by the commands that need them.
 
@@ -29,7 +29,7 @@ _KOSMOS1 = {"vocabulary": 64_007, "block": 2_048, "slots": 64}
 @explained
 def verify(out: str, as_json: bool) -> None:
     """Check the checksum of every shard of the run OUT; exit code 1 if one is not as written."""
-    from training.shard_set import ShardSet
+    from curate.training.loading.shard_set import ShardSet
 
     shards = ShardSet(out)
     faults = _verified(shards)
@@ -131,10 +131,10 @@ def train(
     curate train --config kosmos1 --describe
     """
     _require(backend)
-    from training.config import load_config
-    from training.phases import TrainingJob
-    from training.shard_set import ShardSet
-    from training.training_directory import TrainingDirectory, find_checkpoint
+    from curate.training.config import load_config
+    from curate.training.loading.shard_set import ShardSet
+    from curate.training.phases import TrainingJob
+    from curate.training.training_directory import TrainingDirectory, find_checkpoint
 
     config = load_config(config_name)
     if describe:
@@ -163,9 +163,9 @@ def train(
         say(json_text(numbers) if as_json else _line(numbers))
 
     if backend == "torch":
-        from training.torch_backend.train import train as run
+        from curate.training.torch_backend.train import train as run
     else:
-        from training.jax_backend.train import train as run
+        from curate.training.jax_backend.train import train as run
     run(job, tell)
     if os.environ.get("RANK", "0") == "0" and not as_json:
         say(f"checkpoints and log: {job.directory.path}")
@@ -190,8 +190,8 @@ def _require(backend: str) -> None:
 
 
 def _describe(out: str | None, config: Any, as_json: bool) -> None:
-    from training.shard_set import ShardSet
-    from training.torch_backend.model import make_model, parameter_counts
+    from curate.training.loading.shard_set import ShardSet
+    from curate.training.torch_backend.model import make_model, parameter_counts
 
     shape = dict(_KOSMOS1)
     if out is not None:
@@ -280,10 +280,10 @@ def generate(
     curate generate CHECKPOINT --image photo.jpg --prompt "An image of"
     """
     _require("torch")
-    from training.batches import PictureError
-    from training.shard_set import ShardSet
-    from training.torch_backend.generate import Sampling, load_generator
-    from training.training_directory import find_checkpoint, read_facts
+    from curate.training.loading.batches import PictureError
+    from curate.training.loading.shard_set import ShardSet
+    from curate.training.torch_backend.generate import Sampling, load_generator
+    from curate.training.training_directory import find_checkpoint, read_facts
 
     folder = find_checkpoint(checkpoint)
     vocabulary = ShardSet(read_facts(folder).shards if shards is None else shards).vocabulary

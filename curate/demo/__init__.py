@@ -12,10 +12,10 @@ from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
 from curate.demo.texts import BENCHMARK_ITEM
+from curate.pipelines.engine.worker_processes import Process
 from curate.progress import ProgressWatch
-from pipelines.run_directory import RunDirectory
-from pipelines.worker_processes import Process
-from schemas.purging import Decontamination
+from curate.runs.run_directory import RunDirectory
+from curate.schemas.settings.purging import Decontamination
 
 
 def run_demo(out: str, workers: int, processes: list[Process]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.run_directory import RunDirectory
-from training.config import load_config
-from training.phases import TrainingJob
-from training.shard_set import ShardSet
-from training.training_directory import TrainingDirectory
+from curate.runs.run_directory import RunDirectory
+from curate.training.config import load_config
+from curate.training.loading.shard_set import ShardSet
+from curate.training.phases import TrainingJob
+from curate.training.training_directory import TrainingDirectory
 
 FOLDER = "training/tiny-torch-pretraining"
 
@@ -37,8 +37,8 @@ def can_train() -> bool:
 
 def train_on(run: RunDirectory, tell: Callable[[dict[str, Any]], None]) -> list[Captioned]:
     """Train the configuration `tiny`, then write a caption for every picture of the pairs."""
-    from training.torch_backend.generate import Sampling, load_generator
-    from training.torch_backend.train import train
+    from curate.training.torch_backend.generate import Sampling, load_generator
+    from curate.training.torch_backend.train import train
 
     shards = ShardSet(run.root)
     directory = TrainingDirectory(run.path(FOLDER))
@@ -52,7 +52,7 @@ def train_on(run: RunDirectory, tell: Callable[[dict[str, Any]], None]) -> list[
 
 def _captions(shards: ShardSet) -> dict[bytes, list[str]]:
     """The captions of every picture of the pairs in the shards."""
-    from tokenization.shards import Shard
+    from curate.tokenization.shards import Shard
 
     vocabulary, slots = shards.vocabulary, shards.manifest.image_slots
     found: dict[bytes, list[str]] = {}

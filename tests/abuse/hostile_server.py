@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from schemas.identity import content_key
+from curate.schemas.identity import content_key
 
 OK = "ok"
 """The body comes whole."""

@@ -37,9 +37,9 @@ def peak():
 """
 READ = f"""{PEAK}
 import json, sys
-from schemas.source import Source
-from schemas.verdict import Drop
-from sources import corpus, img2dataset, instructions, pair_tables
+from curate.schemas.settings.source import Source
+from curate.schemas.verdict import Drop
+from curate.sources import corpus, img2dataset, instructions, pair_tables
 kind, path = sys.argv[1:]
 formats = dict(pairs="pairs", img2dataset="pairs", instructions="instruction")
 source = Source(kind=kind, format=formats.get(kind, "text"))
@@ -202,8 +202,9 @@ WRITE = f"""{PEAK}
 import sys
 from click.testing import CliRunner
 from curate.cli import main
-from curate import document_files, build, progress
-from pipelines import worker_processes
+from curate import build, progress
+from curate.pipelines.engine import worker_processes
+from curate.standalone import document_files
 base = peak()
 done = CliRunner().invoke(main, ["dedup", "--input", sys.argv[1], "--out", sys.argv[2]])
 assert done.exit_code == 0, done.output

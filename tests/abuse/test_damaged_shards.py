@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
+from curate.schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
+from curate.tokenization.shard_batches import ROWS_PER_BATCH, CorruptShardError
+from curate.tokenization.shards import Shard, ShardWriter
+from curate.training.loading.rows import ShardRows
 from tests.abuse.conftest import WHOLE
-from tokenization.shard_batches import ROWS_PER_BATCH, CorruptShardError
-from tokenization.shards import Shard, ShardWriter
-from training.rows import ShardRows
 
 _VARIANTS = 20_000 if WHOLE else 1_500
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, features
 
-from media.decode import EncodedImage
-from media.decoder import Decoder
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.verdict import Drop
+from curate.media.decode import EncodedImage
+from curate.media.decoder import Decoder
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.verdict import Drop
 from tests.abuse.conftest import WHOLE
 from tests.conftest import picture
 

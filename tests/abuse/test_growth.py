@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from extraction import extract
-from schemas.verdict import Drop
+from curate.extraction import extract
+from curate.schemas.verdict import Drop
+from curate.tokenization.train import train_model
+from curate.tokenization.vocabulary import Vocabulary
 from tests.abuse.conftest import WHOLE
 from tests.abuse.growth import LEAST_SECONDS, MARGIN, check, excess
 from tests.abuse.text_steps import Step, names, steps
-from tokenization.train import train_model
-from tokenization.vocabulary import Vocabulary
 
 TEXTS: dict[str, Callable[[int], str]] = {
     "prose": lambda n: "The harbour is quiet in the morning, and boats lie there. " * (n // 58),

@@ -13,8 +13,8 @@ from threading import Thread
 
 import pytest
 
-from curate.inspection import Piece, View
-from curate.report import render_view
+from curate.reports.inspection import Piece, View
+from curate.reports.report import render_view
 from tests.abuse.hostile_site import curate, make_site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from media import address_guard
-from media.fetch import SafeFetcher
-from media.fetch_outcome import FAULT, RULES, Failure, Fetched
-from schemas.image_settings import Fetch
+from curate.media import address_guard
+from curate.media.fetch import SafeFetcher
+from curate.media.fetch_outcome import FAULT, RULES, Failure, Fetched
+from curate.schemas.settings.image_settings import Fetch
 from tests.abuse.conftest import WHOLE
 from tests.abuse.hostile_server import (
     LIMIT,
@@ -123,7 +123,7 @@ def test_policies_of_a_host_cost_no_more_than_their_size(name: str) -> None:
 
 
 def test_a_fault_of_ours_is_an_outcome_that_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.fetch.decoded", lambda *_: 1 // 0)
+    monkeypatch.setattr("curate.media.fetch.decoded", lambda *_: 1 // 0)
     found = fetch_all(lambda path: MISBEHAVIOURS["chunked"], ["x"])
     outcome = found["x"]
     assert isinstance(outcome, Failure)

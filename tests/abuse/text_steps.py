@@ -20,43 +20,43 @@ from nltk.tag.perceptron import PerceptronTagger
 from pydantic import BaseModel, ValidationError
 from selectolax.lexbor import LexborHTMLParser
 
-from decontamination.benchmarks import Item
-from decontamination.cut import cut_document, kept_pieces
-from decontamination.index import build_index
-from dedup.minhash import MinHasher
-from extraction.model import load_model
-from extraction.walk import walk_blocks
-from filters.path_pattern import path_pattern
-from filters.reading import Reading
-from filters.robots_file import parse_robots_file
-from filters.tdm_file import parse_tdm_file
-from schemas.document import Document, ImageSegment, StoredImage, TextSegment
-from schemas.filter_rules import NOUN_TAGGER_FILES
-from schemas.http_headers import headers_of
-from schemas.page import Origin, Record
-from schemas.recipe import Extraction
-from schemas.text_lines import units, without_units
+from curate.decontamination.benchmarks import Item
+from curate.decontamination.cut import cut_document, kept_pieces
+from curate.decontamination.index import build_index
+from curate.dedup.minhash import MinHasher
+from curate.extraction.model import load_model
+from curate.extraction.walk import walk_blocks
+from curate.filters.text.reading import Reading
+from curate.filters.web.path_pattern import path_pattern
+from curate.filters.web.robots_file import parse_robots_file
+from curate.filters.web.tdm_file import parse_tdm_file
+from curate.schemas.document import Document, ImageSegment, StoredImage, TextSegment
+from curate.schemas.http_headers import headers_of
+from curate.schemas.page import Origin, Record
+from curate.schemas.settings.filter_rules import NOUN_TAGGER_FILES
+from curate.schemas.settings.recipe import Extraction
+from curate.schemas.text.text_lines import units, without_units
+from curate.tokenization.fitting import fit_images, fit_lines
+from curate.tokenization.formats import Formatter, TokenizedDocument
+from curate.tokenization.packing import pack
+from curate.tokenization.vocabulary import Vocabulary
 from tests.texts import ARPA
-from tokenization.fitting import fit_images, fit_lines
-from tokenization.formats import Formatter, TokenizedDocument
-from tokenization.packing import pack
-from tokenization.vocabulary import Vocabulary
 
 Step = Callable[[str], object]
 
 PACKAGES = (
-    "filters",
-    "extraction",
-    "dedup.words",
-    "dedup.forms",
-    "decontamination.match",
-    "schemas.normal_form",
-    "schemas.shown",
-    "schemas.secrets",
-    "schemas.address",
-    "schemas.json_lines",
-    "sources.http_payload",
-    "tokenization.formats",
+    "curate.filters",
+    "curate.extraction",
+    "curate.dedup.words",
+    "curate.dedup.forms",
+    "curate.decontamination.match",
+    "curate.schemas.text.normal_form",
+    "curate.schemas.text.shown",
+    "curate.schemas.text.secrets",
+    "curate.schemas.address",
+    "curate.schemas.text.json_lines",
+    "curate.sources.archives.http_payload",
+    "curate.tokenization.formats",
 )
 NOT_OF_TEXT = frozenset(
     "filters.words.shipped_words filters.words.words_of_file filters.words.phrases_of_files "

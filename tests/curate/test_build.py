@@ -18,10 +18,10 @@ import pytest
 from click.testing import Result
 
 from curate import Shard, Vocabulary
-from schemas.document import ImageSegment, TextSegment, document_from_row
+from curate.schemas.document import ImageSegment, TextSegment, document_from_row
+from curate.tokenization.formats import document_lines
 from tests.conftest import write_warc
 from tests.curate.conftest import HOST, crawl, shard_bytes
-from tokenization.formats import document_lines
 
 Curate = Callable[..., Result]
 

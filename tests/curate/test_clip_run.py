@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import Result
 
-from schemas.document import TextSegment, document_from_row
+from curate.schemas.document import TextSegment, document_from_row
 from tests.conftest import Response, html_page, write_warc
 from tests.curate.conftest import HOST, image, shard_bytes
 from tests.small_clip import CAPTIONS, drawn

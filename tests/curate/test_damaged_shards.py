@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from curate.tokenization.vocabulary import VocabularyError
+from curate.training.loading.shard_set import ShardSet
 from tests.curate.conftest import HOST, shard_bytes
-from tokenization.vocabulary import VocabularyError
-from training.shard_set import ShardSet
 
 Curate = Callable[..., Result]
 

@@ -14,8 +14,8 @@ import yaml
 from click.testing import Result
 
 from curate import Shard
-from pipelines.stages import ConservationError
-from schemas.document import document_from_row
+from curate.pipelines.stages import ConservationError
+from curate.schemas.document import document_from_row
 from tests.conftest import ENGLISH, html_page, picture, write_warc
 
 Curate = Callable[..., Result]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from curate.progress import ProgressWatch, _Seen
-from pipelines.run_directory import RunDirectory
+from curate.runs.run_directory import RunDirectory
 
 
 def test_looking_takes_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from click.testing import Result
 
 from curate import open_shards
 from curate.demo.server import Resource, serve
-from schemas.manifest import MANIFEST_PATH, Manifest
+from curate.schemas.manifest import MANIFEST_PATH, Manifest
+from curate.tokenization.shards import Shard
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl, shard_bytes
 from tests.texts import prose
 from tests.training.configs import config, write
 from tests.training.shard_sets import COLOURS
-from tokenization.shards import Shard
 
 Curate = Callable[..., Result]
 

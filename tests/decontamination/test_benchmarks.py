@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from decontamination.benchmarks import (
+from curate.decontamination.benchmarks import (
     BenchmarkError,
     Item,
     built_in_registry,

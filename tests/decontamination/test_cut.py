@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontamination.cut import cut_document, kept_pieces
-from schemas.document import Document, Heading, ImageSegment, TextSegment
-from schemas.page import Origin
+from curate.decontamination.cut import cut_document, kept_pieces
+from curate.schemas.document import Document, Heading, ImageSegment, TextSegment
+from curate.schemas.page import Origin
 
 
 def split_text(text: str, start: int, each_side: int, length: int) -> tuple[str, str]:

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontamination.benchmarks import Item
-from decontamination.index import BenchmarkIndex, HashTable, build_index, run_hashes
-from decontamination.index_file import IndexFileError, join_indexes, load_index, save_index
-from decontamination.match import ITEM, NGRAM, find_matches
-from dedup.words import word_spans
-from schemas.purging import Decontamination
+from curate.decontamination.benchmarks import Item
+from curate.decontamination.index import BenchmarkIndex, HashTable, build_index, run_hashes
+from curate.decontamination.index_file import IndexFileError, join_indexes, load_index, save_index
+from curate.decontamination.match import ITEM, NGRAM, find_matches
+from curate.dedup.words import word_spans
+from curate.schemas.settings.purging import Decontamination
 from tests.texts import prose, with_words_replaced
 
 RULES = Decontamination(benchmarks=("items.jsonl",))

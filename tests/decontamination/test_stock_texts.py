@@ -6,11 +6,11 @@ import unicodedata
 
 import pytest
 
-from decontamination.benchmarks import Item
-from decontamination.index import SHARED_BY_ITEMS, build_index
-from decontamination.index_file import load_index, save_index
-from decontamination.match import find_matches
-from schemas.purging import Decontamination
+from curate.decontamination.benchmarks import Item
+from curate.decontamination.index import SHARED_BY_ITEMS, build_index
+from curate.decontamination.index_file import load_index, save_index
+from curate.decontamination.match import find_matches
+from curate.schemas.settings.purging import Decontamination
 
 RULES = Decontamination(benchmarks=("b",))
 STEM = "Which of the following statements about the lighthouse is true"

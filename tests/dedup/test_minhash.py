@@ -8,8 +8,8 @@ from datasketch import MinHash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.minhash import MinHasher, similarity
-from schemas.purging import DEDUP_PRESETS
+from curate.dedup.minhash import MinHasher, similarity
+from curate.schemas.settings.purging import DEDUP_PRESETS
 from tests.texts import prose, with_words_replaced
 
 FINEWEB = MinHasher(14, 8, 5)

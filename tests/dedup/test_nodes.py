@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.nodes import (
+from curate.dedup.nodes import (
     comes_first,
     is_of_this_run,
     least,

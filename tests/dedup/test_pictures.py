@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dedup.likeness import SignatureBytes
-from dedup.pictures import PictureLikeness, is_comparable
-from media.fingerprint import fingerprint, small_grey
+from curate.dedup.likeness import SignatureBytes
+from curate.dedup.pictures import PictureLikeness, is_comparable
+from curate.media.fingerprint import fingerprint, small_grey
 from tests.pictures import copies, scene
 
 LIKENESS = PictureLikeness()

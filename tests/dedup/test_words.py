@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.forms import folded
-from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
-from dedup.words import ngram_hashes, normalized_words, word_hashes, word_spans
+from curate.dedup.forms import folded
+from curate.dedup.scripts import IDEOGRAPHS, LETTERS, character_class
+from curate.dedup.words import ngram_hashes, normalized_words, word_hashes, word_spans
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.forms import aligned, folded
-from dedup.scripts import IDEOGRAPHS, LETTERS, character_class
-from dedup.words import length_in_words, normalized_words, word_hashes, word_spans
+from curate.dedup.forms import aligned, folded
+from curate.dedup.scripts import IDEOGRAPHS, LETTERS, character_class
+from curate.dedup.words import length_in_words, normalized_words, word_hashes, word_spans
 
 VIETNAMESE = "Người đánh cá ngồi vá lưới bên bến cảng yên tĩnh"
 HINDI = "मछुआरे सुबह नाव पर बैठकर जाल ठीक करते हैं"

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.job_server import OPENED
+from curate.pipelines.engine.job_server import OPENED
 
 _OPEN = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
 _START_SECONDS = 60
@@ -72,7 +72,7 @@ def running(
     """A process of a cluster; it ends with the block, or with whoever runs the tests."""
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.tethered", *command],
+            [sys.executable, "-m", "curate.pipelines.engine.tethered", *command],
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.stages import STAGE_NAMES
+from curate.pipelines.stages import STAGE_NAMES
 from tests.commands import curate, run_command, run_curate, shard_sums
 from tests.engines.conftest import Input, Started
 from tests.strikes import (
@@ -155,7 +155,7 @@ def test_a_worker_that_raises_keeps_its_trace(engines: Started, tmp_path: Path) 
     script = tmp_path / "fault.py"
     script.write_text(
         "import sys, apache_beam as beam\n"
-        "from pipelines.engine import Engine\n"
+        "from curate.pipelines.engine.engine import Engine\n"
         "def fault(_):\n    return [][1]\n"
         "if __name__ == '__main__':\n"
         "    with Engine(sys.argv[1], 2, beam_options=sys.argv[2:]) as engine:\n"

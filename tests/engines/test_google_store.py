@@ -108,8 +108,8 @@ def test_the_store_goes_away(store: Store, recipe: Path, whole: dict[str, str]) 
 
 def test_a_place_is_given_to_one_alone(store: Store) -> None:
     code = (
-        "import sys; from pipelines.run_directory import RunDirectory as Run\n"
-        "from pipelines.run_lock import _create, _this_process\n"
+        "import sys; from curate.runs.run_directory import RunDirectory as Run\n"
+        "from curate.runs.run_lock import _create, _this_process\n"
         "run, holders = Run(sys.argv[1]), [_this_process() for _ in range(3)]\n"
         "print([_create(run, 1, holder) for holder in [*holders, holders[0]]])"
     )

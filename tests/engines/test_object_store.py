@@ -13,9 +13,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipelines.part import done_parts, marker_path
-from pipelines.run_directory import RunDirectory
-from pipelines.run_lock import only_one
+from curate.runs.part import done_parts, marker_path
+from curate.runs.run_directory import RunDirectory
+from curate.runs.run_lock import only_one
 from tests.commands import curate, run_curate, start
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl

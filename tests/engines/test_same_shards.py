@@ -14,7 +14,7 @@ from curate.commands.common import find_recipe
 from curate.demo.crawl import crawl
 from curate.demo.server import serve
 from curate.demo.site import build_site
-from schemas.recipe_file import recipe_to_yaml
+from curate.schemas.settings.recipe_file import recipe_to_yaml
 from tests.commands import curate, run_command, shard_sums
 from tests.conftest import SHARED_DATA, needs_shared_data
 from tests.engines.conftest import Input, Started

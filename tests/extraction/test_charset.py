@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from extraction.charset import to_utf8
+from curate.extraction.charset import to_utf8
 
 GERMAN = "Grüße aus Köln, schöne Straßen und süße Äpfel überall in der großen Stadt. " * 4
 JAPANESE = "早朝の港はまだ静かです。起きているのはカモメだけです。" * 6

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from extraction import extract
-from extraction.extract import nesting
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.recipe import Extraction
-from schemas.verdict import Drop
+from curate.extraction import extract
+from curate.extraction.extract import nesting
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.settings.recipe import Extraction
+from curate.schemas.verdict import Drop
 from tests.extraction.test_golden import GOLDEN, extracted
 
 URL = "http://site.test/dir/page.html"

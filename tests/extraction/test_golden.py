@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from extraction import extract
-from schemas.document import Document, ImageSegment, Segment
-from schemas.recipe import Extraction
+from curate.extraction import extract
+from curate.schemas.document import Document, ImageSegment, Segment
+from curate.schemas.settings.recipe import Extraction
 
 URL = "http://site.test/dir/page.html"
 GOLDEN = Path(__file__).with_name("golden")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from extraction.images import ImageElement, Picture, background_address, picture_of
-from schemas.recipe import Extraction
+from curate.extraction.images import ImageElement, Picture, background_address, picture_of
+from curate.schemas.settings.recipe import Extraction
 
 BASE = "http://site.test/dir/"
 

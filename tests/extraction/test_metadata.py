@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from extraction.metadata import Metadata, iso_day, read_metadata
+from curate.extraction.metadata import Metadata, iso_day, read_metadata
 
 
 @pytest.mark.parametrize(

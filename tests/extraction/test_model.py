@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extraction.features import BlockFeatures
-from extraction.model import LEAF_SCALE, BlockModel, load_model
+from curate.extraction.features import BlockFeatures
+from curate.extraction.model import LEAF_SCALE, BlockModel, load_model
 
 NAMES = ("length", "links")
 
@@ -43,7 +43,7 @@ def test_a_huge_page_is_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     model = BlockModel(NAMES, 7, [[("length", 50.0)], [("links", 0.5)]], [[-9000, 9000], [500, 0]])
     rows = features(*((float(i), i / 100) for i in range(100)))
     whole = model.probabilities(rows).tolist()
-    monkeypatch.setattr("extraction.model.BLOCKS_AT_ONCE", 7)
+    monkeypatch.setattr("curate.extraction.model.BLOCKS_AT_ONCE", 7)
     assert model.probabilities(rows).tolist() == whole
 
 

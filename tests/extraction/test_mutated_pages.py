@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.html.mutate import check, mutated
-from extraction import extract
+from curate.extraction import extract
 from tests.extraction.test_golden import AFTER, BEFORE, GOLDEN, PAGE, URL
 
 PARTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(GOLDEN.glob("*.html")))

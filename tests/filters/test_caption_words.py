@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from nltk.tag.perceptron import PerceptronTagger
 
-from filters.pair import caption_rule
-from filters.words import ListError
-from schemas.errors import UsageError
-from schemas.filter_rules import NOUN_TAGGER_FILES, PairRules
-from schemas.verdict import Drop
+from curate.filters.pair import caption_rule
+from curate.filters.words import ListError
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.filter_rules import NOUN_TAGGER_FILES, PairRules
+from curate.schemas.verdict import Drop
 
 TAGGED = (
     "the/DT ship/NN sails/VBZ slowly/RB",

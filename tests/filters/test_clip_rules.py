@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.clip import assign_lines, clip_rule, lines_of, move_to_lines, near_lines
-from schemas.document import Document, ImageSegment, Segment, TextSegment
-from schemas.filter_rules import ClipRules, ScoreHead
-from schemas.page import Origin
-from schemas.verdict import KEEP, Drop, Verdict
+from curate.filters.clip import assign_lines, clip_rule, lines_of, move_to_lines, near_lines
+from curate.schemas.document import Document, ImageSegment, Segment, TextSegment
+from curate.schemas.page import Origin
+from curate.schemas.settings.filter_rules import ClipRules, ScoreHead
+from curate.schemas.verdict import KEEP, Drop, Verdict
 
 HEAD = ScoreHead(weights="head.pt")
 RULES = ClipRules(aesthetic=HEAD, nsfw=HEAD, min_aesthetic=3.7, max_nsfw=0.1)

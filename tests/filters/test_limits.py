@@ -7,23 +7,36 @@ from typing import Any
 
 import pytest
 
-from filters.c4 import c4_line, c4_page_rule
-from filters.clip import clip_rule
-from filters.fineweb import fineweb_rule
-from filters.gopher import gopher_quality_rule
-from filters.image import ImageFacts, ImageShape, blocked_phash_rule, picture_rule, shape_rule
-from filters.language import language_rule
-from filters.node import node_rule
-from filters.obelics import obelics_document_rule
-from filters.page import coherence_rule, length_rule
-from filters.pair import caption_rule
-from filters.reading import Reading
-from filters.refinedweb import refinedweb_line
-from filters.text import apply_text_rules
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.filter_rules import ClipRules, ImageRules, NodeRules, PageRules, PairRules, ScoreHead
-from schemas.page import Origin
-from schemas.text_rules import (
+from curate.filters.clip import clip_rule
+from curate.filters.image import (
+    ImageFacts,
+    ImageShape,
+    blocked_phash_rule,
+    picture_rule,
+    shape_rule,
+)
+from curate.filters.node import node_rule
+from curate.filters.page import coherence_rule, length_rule
+from curate.filters.pair import caption_rule
+from curate.filters.text.c4 import c4_line, c4_page_rule
+from curate.filters.text.families import apply_text_rules
+from curate.filters.text.fineweb import fineweb_rule
+from curate.filters.text.gopher import gopher_quality_rule
+from curate.filters.text.language import language_rule
+from curate.filters.text.obelics import obelics_document_rule
+from curate.filters.text.reading import Reading
+from curate.filters.text.refinedweb import refinedweb_line
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.page import Origin
+from curate.schemas.settings.filter_rules import (
+    ClipRules,
+    ImageRules,
+    NodeRules,
+    PageRules,
+    PairRules,
+    ScoreHead,
+)
+from curate.schemas.settings.text_rules import (
     C4Rules,
     FineWebRules,
     GopherQuality,
@@ -32,7 +45,7 @@ from schemas.text_rules import (
     RefinedWebLines,
     TextRules,
 )
-from schemas.verdict import Drop, Keep
+from curate.schemas.verdict import Drop, Keep
 
 TEXT = """The ships of the bay come home #today with the tide...
 - one of them was late, and that is rare 😀

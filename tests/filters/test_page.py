@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from filters.language import language_rule
-from filters.page import coherence_rule, count_words, interspersed_rule, length_rule
-from schemas.document import Document, ImageSegment, Segment, TextSegment
-from schemas.filter_rules import PageRules
-from schemas.page import Origin
-from schemas.verdict import Drop, Keep
+from curate.filters.page import coherence_rule, count_words, interspersed_rule, length_rule
+from curate.filters.text.language import language_rule
+from curate.schemas.document import Document, ImageSegment, Segment, TextSegment
+from curate.schemas.page import Origin
+from curate.schemas.settings.filter_rules import PageRules
+from curate.schemas.verdict import Drop, Keep
 
 RULES = PageRules()
 PROSE = "The boats lie side by side at the long stone quay and nobody is awake yet. " * 4

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from filters.consent import header_rule, meta_rule
-from filters.image import ImageFacts, picture_rule, shape_rule, spread_rule
-from filters.node import node_rule
-from filters.pair import caption_rule, table_score_rule, table_size_rule
-from filters.record import classify_record
-from schemas.document import ImageSegment
-from schemas.filter_rules import ImageRules, NodeRules, PairRules
-from schemas.image_settings import Fetch
-from schemas.page import Origin, Record
-from schemas.verdict import Drop, Keep
+from curate.filters.image import ImageFacts, picture_rule, shape_rule, spread_rule
+from curate.filters.node import node_rule
+from curate.filters.pair import caption_rule, table_score_rule, table_size_rule
+from curate.filters.web.consent import header_rule, meta_rule
+from curate.filters.web.record import classify_record
+from curate.schemas.document import ImageSegment
+from curate.schemas.page import Origin, Record
+from curate.schemas.settings.filter_rules import ImageRules, NodeRules, PairRules
+from curate.schemas.settings.image_settings import Fetch
+from curate.schemas.verdict import Drop, Keep
 from tests.conftest import picture
 
 OBELICS = NodeRules(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from media.clip import ClipModel
-from schemas.filter_rules import ClipRules
+from curate.media.clip import ClipModel
+from curate.schemas.settings.filter_rules import ClipRules
 from tests.small_clip import CAPTIONS, drawn
 
 OnProcessor = Callable[[Callable[[], None]], None]

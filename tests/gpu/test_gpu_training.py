@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from curate import open_shards
-from schemas.errors import UsageError
+from curate.schemas.errors import UsageError
+from curate.training.loading.shard_set import ShardSet
+from curate.training.torch_backend.dataset import tensors_of
+from curate.training.torch_backend.generate import Sampling, load_generator
+from curate.training.torch_backend.model import make_model
+from curate.training.torch_backend.parallel import process_group
+from curate.training.torch_backend.train import train
+from curate.training.training_directory import TrainingDirectory
 from tests.training.configs import config, held_out, job, losses
 from tests.training.shard_sets import CAPTIONS, drawing
-from training.shard_set import ShardSet
-from training.torch_backend.dataset import tensors_of
-from training.torch_backend.generate import Sampling, load_generator
-from training.torch_backend.model import make_model
-from training.torch_backend.parallel import process_group
-from training.torch_backend.train import train
-from training.training_directory import TrainingDirectory
 
 OnProcessor = Callable[[Callable[[], None]], None]
 
@@ -100,8 +100,8 @@ def test_the_jax_twin_gives_the_same_logits(shard_set: ShardSet) -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from training.jax_backend.model import KosmosModel, Shape
-    from training.jax_backend.weights import to_flax
+    from curate.training.jax_backend.model import KosmosModel, Shape
+    from curate.training.jax_backend.weights import to_flax
 
     manifest = shard_set.manifest
     torch.manual_seed(0)

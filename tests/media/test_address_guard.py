@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from media.address_guard import BlockedAddressError, GuardedResolver, is_public
+from curate.media.address_guard import BlockedAddressError, GuardedResolver, is_public
 
 BLOCKED = """
 0.0.0.0 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.1 127.255.255.255

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from media.clip import ClipError, ClipModel, load_clip
-from schemas.filter_rules import ClipRules, ScoreHead
+from curate.media.clip import ClipError, ClipModel, load_clip
+from curate.schemas.settings.filter_rules import ClipRules, ScoreHead
 from tests.small_clip import CAPTIONS, drawn
 
 SEEDS = (121, 123, 125, 127)

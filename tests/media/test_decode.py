@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media.decode import EncodedImage, decode_image
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.verdict import Drop
+from curate.media.decode import EncodedImage, decode_image
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.verdict import Drop
 from tests.conftest import flat_picture, picture
 
 RULES, IMAGES = ImageRules(), Images(size=32)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import decoder as decoder_module
-from media.decode import decode_image
-from media.decoder import Decoder, DecoderError, DecoderKilledError
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Images
-from schemas.verdict import Drop
+from curate.media import decoder as decoder_module
+from curate.media.decode import decode_image
+from curate.media.decoder import Decoder, DecoderError, DecoderKilledError
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Images
+from curate.schemas.verdict import Drop
 from tests.conftest import flat_picture, picture
 
 IMAGES = Images(size=32)

@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-import media.fetch
-from media import address_guard
-from media.address_guard import is_public
-from media.fetch import SafeFetcher
-from media.fetch_outcome import Failure, Fetched
-from schemas.image_settings import Fetch
+from curate.media import address_guard
+from curate.media import fetch as fetch_module
+from curate.media.address_guard import is_public
+from curate.media.fetch import SafeFetcher
+from curate.media.fetch_outcome import Failure, Fetched
+from curate.schemas.settings.image_settings import Fetch
 from tests.media.site import Site, send, served
 
 
@@ -227,7 +227,7 @@ def test_public_addresses(address: str, public: bool) -> None:
 def test_a_fault_over_a_policy_costs_one_fetch_and_not_its_host(
     policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = getattr(media.fetch, policy), []
+    real, calls = getattr(fetch_module, policy), []
 
     def fails_once(*given: str) -> object:
         calls.append(given)
@@ -235,7 +235,7 @@ def test_a_fault_over_a_policy_costs_one_fetch_and_not_its_host(
             raise ZeroDivisionError
         return real(*given)
 
-    monkeypatch.setattr(media.fetch, policy, fails_once)
+    monkeypatch.setattr(fetch_module, policy, fails_once)
     site = Site()
     site.robots, site.tdm_file = (200, b"User-agent: *\nAllow: /"), (200, b"[]")
     with served(site) as address:

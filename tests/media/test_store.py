@@ -4,7 +4,7 @@ import io
 import json
 import tarfile
 
-from media.store import SampleTarWriter
+from curate.media.store import SampleTarWriter
 
 
 def test_members_are_where_their_offsets_say_and_the_bytes_repeat() -> None:

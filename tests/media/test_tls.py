@@ -16,10 +16,10 @@ import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from media import address_guard
-from media.fetch import SafeFetcher
-from media.fetch_outcome import Failure, Fetched
-from schemas.image_settings import Fetch
+from curate.media import address_guard
+from curate.media.fetch import SafeFetcher
+from curate.media.fetch_outcome import Failure, Fetched
+from curate.schemas.settings.image_settings import Fetch
 
 VERSIONS: list[str] = []
 CLIENTS: set[tuple[str, int]] = set()

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dedup.nodes import MAX_ROWS
-from pipelines.engine import Engine
-from pipelines.exchange import CHUNK_ROWS, Exchange, Task, run_step
-from pipelines.groups import deliver, delivered, make_groups
-from pipelines.run_directory import RunDirectory
+from curate.dedup.nodes import MAX_ROWS
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.exchange import CHUNK_ROWS, Exchange, Task, run_step
+from curate.pipelines.groups import deliver, delivered, make_groups
+from curate.runs.run_directory import RunDirectory
 from tests.counting_store import CountingStore
 
 Sends = list[list[list[tuple[int, int]]]]

@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.groups import make_groups, make_ranges
-from schemas.identity import content_key
+from curate.pipelines.groups import make_groups, make_ranges
+from curate.schemas.identity import content_key
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 60))

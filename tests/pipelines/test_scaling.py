@@ -7,10 +7,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.parts import make_corpus
-from pipelines.engine import Engine
-from pipelines.plan import plan_run
-from pipelines.run_directory import RunDirectory
-from pipelines.stages import STAGE_NAMES, STAGES, Stages
+from curate.pipelines.engine.engine import Engine
+from curate.pipelines.stages import STAGE_NAMES, STAGES, Stages
+from curate.runs.plan import plan_run
+from curate.runs.run_directory import RunDirectory
 from tests.counting_store import CountingStore
 
 ITEMS = 40

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from curate import Vocabulary
-from extraction import extract
-from filters.record import classify_record
-from schemas.document import Document, ImageSegment, StoredImage, TextSegment
-from schemas.page import DamagedRegion, Origin, Record
-from schemas.verdict import Drop
-from sources.archive import read_archive, read_stream
-from sources.record_reader import read_record_at
+from curate.extraction import extract
+from curate.filters.web.record import classify_record
+from curate.schemas.document import Document, ImageSegment, StoredImage, TextSegment
+from curate.schemas.page import DamagedRegion, Origin, Record
+from curate.schemas.verdict import Drop
+from curate.sources.archives.archive import read_archive, read_stream
+from curate.sources.archives.record_reader import read_record_at
+from curate.tokenization.fitting import Piece
+from curate.tokenization.formats import Formatter
+from curate.tokenization.packing import pack
 from tests.conftest import SHARED_DATA, needs_shared_data
-from tokenization.fitting import Piece
-from tokenization.formats import Formatter
-from tokenization.packing import pack
 
 pytestmark = needs_shared_data
 

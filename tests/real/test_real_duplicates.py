@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dedup.likeness import TextLikeness
-from dedup.minhash import MinHasher
-from extraction import extract
-from filters.record import classify_record
-from schemas.document import Document
-from schemas.page import DamagedRegion
-from schemas.purging import DEDUP_PRESETS
-from sources.archive import read_archive
+from curate.dedup.likeness import TextLikeness
+from curate.dedup.minhash import MinHasher
+from curate.extraction import extract
+from curate.filters.web.record import classify_record
+from curate.schemas.document import Document
+from curate.schemas.page import DamagedRegion
+from curate.schemas.settings.purging import DEDUP_PRESETS
+from curate.sources.archives.archive import read_archive
 from tests.conftest import SHARED_DATA, needs_shared_data
 
 pytestmark = needs_shared_data

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate.dedup.pictures import PictureLikeness, is_comparable
 from curate.demo.server import Resource, serve
-from dedup.pictures import PictureLikeness, is_comparable
-from media.decode import EncodedImage, decode_image
-from media.decoder import Decoder
-from media.fetch import SafeFetcher
-from media.fetch_outcome import Fetched
-from schemas.filter_rules import ImageRules
-from schemas.image_settings import Fetch, Images
-from schemas.verdict import Drop
+from curate.media.decode import EncodedImage, decode_image
+from curate.media.decoder import Decoder
+from curate.media.fetch import SafeFetcher
+from curate.media.fetch_outcome import Fetched
+from curate.schemas.settings.filter_rules import ImageRules
+from curate.schemas.settings.image_settings import Fetch, Images
+from curate.schemas.verdict import Drop
 from tests.conftest import SHARED_DATA, needs_shared_data
 from tests.pictures import copies
 

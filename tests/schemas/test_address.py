@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.address import wire_address
+from curate.schemas.address import wire_address
 
 
 @pytest.mark.parametrize(

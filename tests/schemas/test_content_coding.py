@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from schemas.content_coding import CodingError, TooLargeError, decoded
+from curate.schemas.content_coding import CodingError, TooLargeError, decoded
 
 BODY = b"a picture, or so it says" * 20
 RAW = zlib.compress(BODY)[2:-4]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.document import (
+from curate.schemas.document import (
     DOCUMENT_SCHEMA,
     Document,
     ImageSegment,
@@ -12,7 +12,7 @@ from schemas.document import (
     document_to_row,
     join_adjacent_text,
 )
-from schemas.page import Origin
+from curate.schemas.page import Origin
 
 DOCUMENT = Document(
     id="ab",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.http_headers import add_header, headers_of
+from curate.schemas.http_headers import add_header, headers_of
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.identity import content_key, document_id, image_key, keyed_fraction
-from schemas.page import Origin
+from curate.schemas.identity import content_key, document_id, image_key, keyed_fraction
+from curate.schemas.page import Origin
 
 
 def test_parts_are_not_confused_when_joined() -> None:

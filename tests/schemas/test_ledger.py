@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from schemas.ledger import Tally
+from curate.schemas.ledger import Tally
 
 
 def test_imbalance_is_told_with_its_numbers() -> None:

@@ -17,11 +17,11 @@ import zstandard
 from warcio.warcwriter import WARCWriter
 
 from curate.demo.server import Resource, serve
-from schemas.document import Document, ImageSegment, TextSegment
-from schemas.recipe_file import RecipeError, parse_recipe
-from schemas.source import Source
-from sources.corpus import RejectedRow, read_corpus
-from sources.listing import InputError, list_inputs
+from curate.schemas.document import Document, ImageSegment, TextSegment
+from curate.schemas.settings.recipe_file import RecipeError, parse_recipe
+from curate.schemas.settings.source import Source
+from curate.sources.corpus import RejectedRow, read_corpus
+from curate.sources.listing import InputError, list_inputs
 
 ROWS: list[dict[str, Any]] = [
     {"text": "First line.\nSecond line.", "meta": {"pile_set_name": "Pile-CC"}},

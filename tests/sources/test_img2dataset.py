@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.source import Source
-from sources.corpus import RejectedRow
-from sources.img2dataset import ImportedPair, read_img2dataset
+from curate.schemas.settings.source import Source
+from curate.sources.corpus import RejectedRow
+from curate.sources.img2dataset import ImportedPair, read_img2dataset
 
 SOURCE = Source(kind="img2dataset", format="pairs")
 

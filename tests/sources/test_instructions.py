@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.document import Document, TextSegment
-from schemas.recipe_file import RecipeError, parse_recipe
-from schemas.source import Source
-from sources.corpus import RejectedRow
-from sources.instructions import exchanges_of, read_instructions
-from sources.listing import list_inputs
+from curate.schemas.document import Document, TextSegment
+from curate.schemas.settings.recipe_file import RecipeError, parse_recipe
+from curate.schemas.settings.source import Source
+from curate.sources.corpus import RejectedRow
+from curate.sources.instructions import exchanges_of, read_instructions
+from curate.sources.listing import list_inputs
 from tests.conftest import SHARED_DATA, needs_shared_data
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from curate.demo.server import Resource, serve
-from schemas.source import Source
-from sources.archive import read_archive
-from sources.listing import InputError, list_inputs
+from curate.schemas.settings.source import Source
+from curate.sources.archives.archive import read_archive
+from curate.sources.listing import InputError, list_inputs
 from tests.conftest import html_page, write_warc
 
 

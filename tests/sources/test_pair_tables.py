@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.document import Document
-from schemas.source import PairColumns, Source
-from sources.corpus import RejectedRow
-from sources.listing import list_inputs
-from sources.pair_tables import read_pair_table
+from curate.schemas.document import Document
+from curate.schemas.settings.source import PairColumns, Source
+from curate.sources.corpus import RejectedRow
+from curate.sources.listing import list_inputs
+from curate.sources.pair_tables import read_pair_table
 
 URL = "http://h.test/a.jpg"
 

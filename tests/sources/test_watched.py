@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.source import Source
-from sources.corpus import read_corpus
-from sources.img2dataset import read_img2dataset
-from sources.instructions import read_instructions
-from sources.pair_tables import read_pair_table
-from sources.watched import InputFailedError
+from curate.schemas.settings.source import Source
+from curate.sources.corpus import read_corpus
+from curate.sources.img2dataset import read_img2dataset
+from curate.sources.instructions import read_instructions
+from curate.sources.pair_tables import read_pair_table
+from curate.sources.watched import InputFailedError
 
 ROWS = [{"text": f"row {n:06d} of many, each with some more words"} for n in range(120_000)]
 

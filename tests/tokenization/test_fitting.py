@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.document import Document
-from schemas.packed import PackedImage
-from schemas.page import Origin
-from tokenization.fitting import Fitted, fit_images
-from tokenization.formats import TokenizedDocument, Unit
-from tokenization.vocabulary import EOS
+from curate.schemas.document import Document
+from curate.schemas.packed import PackedImage
+from curate.schemas.page import Origin
+from curate.tokenization.fitting import Fitted, fit_images
+from curate.tokenization.formats import TokenizedDocument, Unit
+from curate.tokenization.vocabulary import EOS
 
 SLOTS = 4
 HEAD = SLOTS + 2

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
-from schemas.packed import PackedRow
-from schemas.page import Origin
-from tokenization.fitting import Fitted, fit_images, fit_lines
-from tokenization.formats import Formatter, TokenizedDocument, Unit, document_lines
-from tokenization.packing import pack
-from tokenization.vocabulary import BOS, EOS, Vocabulary
+from curate.schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from curate.schemas.packed import PackedRow
+from curate.schemas.page import Origin
+from curate.tokenization.fitting import Fitted, fit_images, fit_lines
+from curate.tokenization.formats import Formatter, TokenizedDocument, Unit, document_lines
+from curate.tokenization.packing import pack
+from curate.tokenization.vocabulary import BOS, EOS, Vocabulary
 
 STORED = StoredImage(tar=0, offset=512, size=9, width=224, height=224)
 SLOTS = 4

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from schemas.packed import packed_schema
-from tokenization.shard_batches import BatchWriter, CorruptShardError, ShardBatches
+from curate.schemas.packed import packed_schema
+from curate.tokenization.shard_batches import BatchWriter, CorruptShardError, ShardBatches
 
 _GOOD: dict[str, Any] = {
     "input_ids": [0, 5, 6, 7, 2],

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
-from tokenization.shard_batches import ROWS_PER_BATCH, CorruptShardError
-from tokenization.shards import Shard, ShardWriter
+from curate.schemas.packed import DocumentSpan, ImageSlots, PackedImage, PackedRow, packed_schema
+from curate.tokenization.shard_batches import ROWS_PER_BATCH, CorruptShardError
+from curate.tokenization.shards import Shard, ShardWriter
 
 
 def row(number: int) -> PackedRow:

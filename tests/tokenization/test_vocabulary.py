@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tokenization.train import train_model
-from tokenization.vocabulary import EOS, SPECIAL_TOKENS, UNK, Vocabulary, VocabularyError
+from curate.tokenization.train import train_model
+from curate.tokenization.vocabulary import EOS, SPECIAL_TOKENS, UNK, Vocabulary, VocabularyError
 
 
 def test_ids_follow_the_released_layout(small_model: bytes) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from schemas.mixture import Phase
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import Config, ModelConfig, TrainingConfig, VisionConfig
+from curate.training.loading.shard_set import ShardSet
+from curate.training.phases import TrainingJob
+from curate.training.training_directory import METRICS, TrainingDirectory, read_metrics
 from tests.training.shard_sets import IMAGE_SIZE
-from training.config import Config, ModelConfig, TrainingConfig, VisionConfig
-from training.phases import TrainingJob
-from training.shard_set import ShardSet
-from training.training_directory import METRICS, TrainingDirectory, read_metrics
 
 VISION = VisionConfig(
     image_size=IMAGE_SIZE, patch_size=8, width=32, layers=1, heads=2, quick_gelu=False

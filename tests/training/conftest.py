@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.mixture import Mixture, Phase
+from curate.schemas.settings.mixture import Mixture, Phase
+from curate.training.loading.shard_set import ShardSet
 from tests.training.shard_sets import CAPTIONS, instruction, interleaved, pair, text, write_shards
-from training.shard_set import ShardSet
 
 
 @pytest.fixture(scope="session")

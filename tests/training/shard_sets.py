@@ -11,20 +11,20 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
-from schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
-from schemas.mixture import Mixture
-from schemas.packed import PackedRow, packed_schema
-from schemas.page import Origin
-from schemas.source import Format
+from curate.schemas.document import Document, ImageSegment, Segment, StoredImage, TextSegment
+from curate.schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
+from curate.schemas.packed import PackedRow, packed_schema
+from curate.schemas.page import Origin
+from curate.schemas.settings.mixture import Mixture
+from curate.schemas.settings.source import Format
+from curate.tokenization.fitting import Fitted, fit_images, fit_lines
+from curate.tokenization.formats import Formatter, TokenizedDocument
+from curate.tokenization.packing import pack
+from curate.tokenization.shards import ShardWriter
+from curate.tokenization.train import train_model
+from curate.tokenization.vocabulary import Vocabulary
+from curate.training.loading.shard_set import ShardSet
 from tests.texts import prose
-from tokenization.fitting import Fitted, fit_images, fit_lines
-from tokenization.formats import Formatter, TokenizedDocument
-from tokenization.packing import pack
-from tokenization.shards import ShardWriter
-from tokenization.train import train_model
-from tokenization.vocabulary import Vocabulary
-from training.shard_set import ShardSet
 
 IMAGE_SIZE = 32
 SLOTS = 4

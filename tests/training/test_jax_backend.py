@@ -19,21 +19,21 @@ import torch
 from flax.traverse_util import flatten_dict
 
 from curate import open_shards
-from schemas.errors import UsageError
-from schemas.mixture import Phase
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import Config
+from curate.training.jax_backend import train as module
+from curate.training.jax_backend.model import KosmosModel, Shape, loss_of
+from curate.training.jax_backend.train import optimizer_of, train
+from curate.training.jax_backend.weights import to_flax, to_torch
+from curate.training.loading.shard_set import ShardSet
+from curate.training.torch_backend.dataset import tensors_of
+from curate.training.torch_backend.generate import Sampling, load_generator
+from curate.training.torch_backend.model import make_model
+from curate.training.torch_backend.train import train as train_torch
+from curate.training.training_directory import TrainingDirectory
 from tests.training.configs import config, held_out, job, losses, write
 from tests.training.shard_sets import CAPTIONS, drawing
-from training.config import Config
-from training.jax_backend import train as module
-from training.jax_backend.model import KosmosModel, Shape, loss_of
-from training.jax_backend.train import optimizer_of, train
-from training.jax_backend.weights import to_flax, to_torch
-from training.shard_set import ShardSet
-from training.torch_backend.dataset import tensors_of
-from training.torch_backend.generate import Sampling, load_generator
-from training.torch_backend.model import make_model
-from training.torch_backend.train import train as train_torch
-from training.training_directory import TrainingDirectory
 
 
 def quiet(_: object) -> None:

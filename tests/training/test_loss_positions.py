@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import pytest
 import torch
 
+from curate.tokenization.vocabulary import BOS, EOS, PAD
+from curate.training.jax_backend.model import loss_of
+from curate.training.torch_backend.model import KosmosModel, make_model
 from tests.training.configs import config
-from tokenization.vocabulary import BOS, EOS, PAD
-from training.jax_backend.model import loss_of
-from training.torch_backend.model import KosmosModel, make_model
 
 A, B, C = 5, 6, 7
 IDS = [[BOS, A, B, C, EOS, PAD], [BOS, C, EOS, PAD, PAD, PAD]]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import UsageError
-from schemas.mixture import Phase
-from training.config import load_config
-from training.schedule import flops_of, learning_rate, peak_flops
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import load_config
+from curate.training.schedule import flops_of, learning_rate, peak_flops
 
 KOSMOS1 = Phase(steps=300_000, step_tokens={"text": 500_000})
 

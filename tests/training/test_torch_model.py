@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from curate import open_shards
-from tests.training.shard_sets import CAPTIONS, IMAGE_SIZE, SLOTS, interleaved, write_shards
-from training.config import ModelConfig, VisionConfig, load_config
-from training.shard_set import ShardSet
-from training.torch_backend.dataset import tensors_of
-from training.torch_backend.decoder import Layer, init_gain
-from training.torch_backend.model import (
+from curate.training.config import ModelConfig, VisionConfig, load_config
+from curate.training.loading.shard_set import ShardSet
+from curate.training.torch_backend.dataset import tensors_of
+from curate.training.torch_backend.decoder import Layer, init_gain
+from curate.training.torch_backend.model import (
     KosmosModel,
     make_model,
     parameter_counts,
     segment_mask,
 )
-from training.torch_backend.positions import rotate, sinusoidal, xpos_factors
-from training.torch_backend.vision import ImageEncoder, WeightsError
+from curate.training.torch_backend.positions import rotate, sinusoidal, xpos_factors
+from curate.training.torch_backend.vision import ImageEncoder, WeightsError
+from tests.training.shard_sets import CAPTIONS, IMAGE_SIZE, SLOTS, interleaved, write_shards
 
 TINY = load_config("tiny").model
 

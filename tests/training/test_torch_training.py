@@ -12,16 +12,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from curate import open_shards
-from schemas.errors import UsageError
-from schemas.mixture import Phase
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import Config, load_config
+from curate.training.loading.shard_set import ShardSet
+from curate.training.torch_backend.dataset import tensors_of
+from curate.training.torch_backend.generate import Sampling, load_generator
+from curate.training.torch_backend.train import train
+from curate.training.training_directory import METRICS, TrainingDirectory, read_facts, read_metrics
 from tests.training.configs import config, held_out, job, losses, write
 from tests.training.shard_sets import CAPTIONS, drawing, pair, text, write_shards
-from training.config import Config, load_config
-from training.shard_set import ShardSet
-from training.torch_backend.dataset import tensors_of
-from training.torch_backend.generate import Sampling, load_generator
-from training.torch_backend.train import train
-from training.training_directory import METRICS, TrainingDirectory, read_facts, read_metrics
 
 
 @pytest.fixture(autouse=True)

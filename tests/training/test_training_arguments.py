@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from curate.cli import main
-from schemas.errors import UsageError
-from schemas.mixture import Phase
+from curate.schemas.errors import UsageError
+from curate.schemas.settings.mixture import Phase
+from curate.training.config import ModelConfig, TrainingConfig, VisionConfig, load_config
+from curate.training.loading.shard_set import ShardSet
+from curate.training.torch_backend.generate import Sampling
+from curate.training.torch_backend.parallel import process_group
+from curate.training.torch_backend.train import train
+from curate.training.training_directory import TrainingDirectory, read_facts
 from tests.training.configs import config, job
 from tests.training.shard_sets import drawn_by_url
-from training.config import ModelConfig, TrainingConfig, VisionConfig, load_config
-from training.shard_set import ShardSet
-from training.torch_backend.generate import Sampling
-from training.torch_backend.parallel import process_group
-from training.torch_backend.train import train
-from training.training_directory import TrainingDirectory, read_facts
 
 NOT_A_NUMBER = float("nan")
 ENDLESS = float("inf")

@@ -7,8 +7,8 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from schemas.errors import UsageError
-from training.training_directory import CheckpointFacts, read_facts
+from curate.schemas.errors import UsageError
+from curate.training.training_directory import CheckpointFacts, read_facts
 
 BACKEND = "jax"
 

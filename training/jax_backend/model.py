@@ -14,9 +14,16 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from tokenization.vocabulary import PAD
-from training.config import ModelConfig, VisionConfig
-from training.jax_backend.layers import LayerNorm, Linear, MultiheadAttention, attend, gelu, uniform
+from curate.tokenization.vocabulary import PAD
+from curate.training.config import ModelConfig, VisionConfig
+from curate.training.jax_backend.layers import (
+    LayerNorm,
+    Linear,
+    MultiheadAttention,
+    attend,
+    gelu,
+    uniform,
+)
 
 Batch = dict[str, Array]
 

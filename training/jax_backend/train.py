@@ -16,17 +16,17 @@ import optax
 from flax.traverse_util import path_aware_map
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from schemas.mixture import Phase
-from tokenization.vocabulary import PAD
-from training.batches import PADDING_SEGMENT, Batch
-from training.config import Config, TrainingConfig
-from training.jax_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
-from training.jax_backend.model import KosmosModel, Shape, frozen_layers, loss_of
-from training.loop import run_steps
-from training.meter import StepMeter
-from training.phases import Tell, TrainingJob
-from training.schedule import learning_rate
-from training.shard_set import ShardSet
+from curate.schemas.settings.mixture import Phase
+from curate.tokenization.vocabulary import PAD
+from curate.training.config import Config, TrainingConfig
+from curate.training.jax_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
+from curate.training.jax_backend.model import KosmosModel, Shape, frozen_layers, loss_of
+from curate.training.loading.batches import PADDING_SEGMENT, Batch
+from curate.training.loading.shard_set import ShardSet
+from curate.training.loop import run_steps
+from curate.training.meter import StepMeter
+from curate.training.phases import Tell, TrainingJob
+from curate.training.schedule import learning_rate
 
 Tree = Any
 """Nested dicts of arrays."""
@@ -223,8 +223,8 @@ def _update(
 
 
 def _pretrained_encoder(config: Config) -> Tree:
-    from training.jax_backend.weights import to_flax
-    from training.torch_backend.vision import ImageEncoder
+    from curate.training.jax_backend.weights import to_flax
+    from curate.training.torch_backend.vision import ImageEncoder
 
     encoder = ImageEncoder(config.model.vision)
     encoder.load_pretrained()

@@ -18,8 +18,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.optim import Optimizer
 
-from schemas.errors import UsageError
-from training.training_directory import CheckpointFacts, read_facts
+from curate.schemas.errors import UsageError
+from curate.training.training_directory import CheckpointFacts, read_facts
 
 BACKEND = "torch"
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import ModelConfig
+from curate.training.config import ModelConfig
 
 
 class AttentionConnector(nn.Module):

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from training.batches import Batch
-from training.loader import LoaderOptions, ShardReader
-from training.shard_set import ShardSet
+from curate.training.loading.batches import Batch
+from curate.training.loading.loader import LoaderOptions, ShardReader
+from curate.training.loading.shard_set import ShardSet
 
 
 class ShardDataset(IterableDataset[dict[str, Any]]):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.config import ModelConfig
-from training.torch_backend.positions import rotate
+from curate.training.config import ModelConfig
+from curate.training.torch_backend.positions import rotate
 
 Cache = tuple[Tensor, Tensor]
 """Keys and values of the tokens before, each (B, heads, tokens, head width)."""

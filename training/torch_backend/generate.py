@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from schemas.errors import UsageError
-from tokenization.formats import lines_of
-from tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
-from training.arguments import MOST_ROWS, seed_number, whole_number
-from training.batches import decoded, normalize
-from training.torch_backend.checkpoint import load_checkpoint
-from training.torch_backend.decoder import Cache
-from training.torch_backend.model import KosmosModel, make_model
-from training.training_directory import TrainingDirectory, read_facts
+from curate.schemas.errors import UsageError
+from curate.tokenization.formats import lines_of
+from curate.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
+from curate.training.arguments import MOST_ROWS, seed_number, whole_number
+from curate.training.loading.batches import decoded, normalize
+from curate.training.torch_backend.checkpoint import load_checkpoint
+from curate.training.torch_backend.decoder import Cache
+from curate.training.torch_backend.model import KosmosModel, make_model
+from curate.training.training_directory import TrainingDirectory, read_facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,8 @@ def load_generator(checkpoint: Path, vocabulary: Vocabulary) -> Generator:
 
 
 def _load_from_jax(checkpoint: Path, model: KosmosModel) -> None:
-    from training.jax_backend.checkpoint import load_checkpoint as load
-    from training.jax_backend.weights import to_torch
+    from curate.training.jax_backend.checkpoint import load_checkpoint as load
+    from curate.training.jax_backend.weights import to_torch
 
     held, _ = load(checkpoint)
     state = to_torch(held["params"], model.state_dict())

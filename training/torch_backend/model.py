@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from tokenization.vocabulary import PAD
-from training.config import ModelConfig
-from training.torch_backend.connector import make_connector
-from training.torch_backend.decoder import Cache, Factors, Layer, initialise
-from training.torch_backend.positions import sinusoidal, xpos_factors
-from training.torch_backend.vision import ImageEncoder
+from curate.tokenization.vocabulary import PAD
+from curate.training.config import ModelConfig
+from curate.training.torch_backend.connector import make_connector
+from curate.training.torch_backend.decoder import Cache, Factors, Layer, initialise
+from curate.training.torch_backend.positions import sinusoidal, xpos_factors
+from curate.training.torch_backend.vision import ImageEncoder
 
 _ALIGNED = 64
 """Tensor cores want rows of a multiple of 16 bytes: with an odd vocabulary, such as KOSMOS-1's
@@ -62,7 +62,7 @@ class KosmosModel(nn.Module):
             self.embedding.weight[PAD].zero_()
 
     def forward(self, batch: dict[str, Any]) -> Loss:
-        """The loss over a batch of `training.batches.Batch`, as tensors."""
+        """The loss over a batch of `curate.training.loading.batches.Batch`, as tensors."""
         hidden = self.hidden(batch)[:, :-1]
         targets = batch["input_ids"][:, 1:].long()
         counted = batch["loss_mask"][:, 1:]

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from schemas.errors import UsageError
-from training.arguments import rank_of_world
-from training.torch_backend.model import KosmosModel
+from curate.schemas.errors import UsageError
+from curate.training.arguments import rank_of_world
+from curate.training.torch_backend.model import KosmosModel
 
 Strategy = Literal["ddp", "fsdp"]
 

@@ -11,16 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from schemas.identity import content_key
-from training.batches import Batch
-from training.loop import run_steps
-from training.meter import StepMeter
-from training.phases import Tell, TrainingJob
-from training.schedule import learning_rate
-from training.torch_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
-from training.torch_backend.dataset import tensors_of
-from training.torch_backend.model import Loss, make_model
-from training.torch_backend.parallel import Ranks, gradients_kept, parallelized, process_group
+from curate.schemas.identity import content_key
+from curate.training.loading.batches import Batch
+from curate.training.loop import run_steps
+from curate.training.meter import StepMeter
+from curate.training.phases import Tell, TrainingJob
+from curate.training.schedule import learning_rate
+from curate.training.torch_backend.checkpoint import BACKEND, load_checkpoint, save_checkpoint
+from curate.training.torch_backend.dataset import tensors_of
+from curate.training.torch_backend.model import Loss, make_model
+from curate.training.torch_backend.parallel import (
+    Ranks,
+    gradients_kept,
+    parallelized,
+    process_group,
+)
 
 
 def train(job: TrainingJob, tell: Tell) -> None:

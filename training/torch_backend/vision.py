@@ -10,8 +10,8 @@ from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from schemas.errors import CurateError
-from training.config import VisionConfig
+from curate.schemas.errors import CurateError
+from curate.training.config import VisionConfig
 
 
 class WeightsError(CurateError):

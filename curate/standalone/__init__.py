@@ -1,0 +1,1 @@
+"""Single stages by themselves, over files."""

@@ -1,0 +1,1 @@
+"""Decisions on text, a file for each published family of rules."""

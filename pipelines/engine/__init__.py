@@ -1,0 +1,1 @@
+"""Where pipelines run: the engines, their workers and their failures."""

@@ -1,0 +1,1 @@
+"""The last stages: selected documents, the tokenizer, packed rows."""

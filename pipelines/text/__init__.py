@@ -1,0 +1,1 @@
+"""Stages on text: documents of the inputs, repeated lines, benchmarks' items."""

@@ -1,0 +1,1 @@
+"""Records of WARC and ARC archives, whole and by their place."""

@@ -1,0 +1,1 @@
+"""Rows of shards in order, mixed and batched, for any trainer."""
