@@ -15,11 +15,9 @@ from curate.filters.text.models import require_packages
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.engine.worker_processes import Process
 from curate.pipelines.images.image_scores import SKIPPED_PATH, why_skipped
-from curate.pipelines.shards.shards import STAGE as SHARDS
-from curate.pipelines.stages import STAGE_NAMES, STAGES, Stages, Watch, success_path
+from curate.pipelines.stages import STAGES, Stages, Watch
 from curate.pipelines.text.decontamination import STAGE as DECONTAMINATION
 from curate.pipelines.text.decontamination import index_of
-from curate.pipelines.text.documents import STAGE as DOCUMENTS
 from curate.run_identity import InputHash, RunError, fingerprint_of, input_hashes, refuse_other_run
 from curate.runs.damaged_shards import (
     find_damaged,
@@ -33,6 +31,7 @@ from curate.runs.retry import reopen_images
 from curate.runs.run_directory import RunDirectory
 from curate.runs.run_lock import only_one
 from curate.runs.shard_manifest import write_manifest
+from curate.runs.stage_names import DOCUMENTS, SHARDS, STAGE_NAMES, success_path
 from curate.schemas.ledger import Tally
 from curate.schemas.packed import SCHEMA_VERSION
 from curate.schemas.settings.recipe import Recipe
@@ -156,7 +155,8 @@ def build_shards(
                     _tell_unread_files(run, plan)
                 if stage.name == SHARDS:
                     require_same_again(run)
-                    write_manifest(run, plan, [task.name for task in stages.shard_tasks()])
+                    names = [task.name for task in stages.shard_tasks()]
+                    write_manifest(run, plan, names, unfilled_steps(recipe))
                 _write_run_json(run, plan, inputs, runner, workers, records)
                 if stage.name == until:
                     break

@@ -14,14 +14,13 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from curate.pipelines.engine import dataflow
 from curate.pipelines.engine.engine import Build, Engine
-from curate.pipelines.images import image_scores
 from curate.pipelines.shards import selection
 from curate.pipelines.similarity import signatures
-from curate.pipelines.stages import STAGE_NAMES
 from curate.pipelines.steps import PartTask, parts_pipeline
 from curate.pipelines.text import documents
 from curate.runs.plan import RunPlan, plan_run
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS, IMAGE_SCORES, SELECTION, SIGNATURES, STAGE_NAMES
 from curate.schemas.settings.recipe import Recipe
 
 
@@ -71,17 +70,17 @@ def dry_run(
 
 def _pipelines(engine: Engine, run: RunDirectory, plan: RunPlan) -> dict[str, Build]:
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in plan.parts]
-    made = {documents.STAGE: documents.make_documents}
+    made = {DOCUMENTS: documents.make_documents}
     if plan.recipe.dedup is not None:
-        made[signatures.STAGE] = signatures.make_signatures
-    made[selection.STAGE] = selection.make_selection
+        made[SIGNATURES] = signatures.make_signatures
+    made[SELECTION] = selection.make_selection
     found: dict[str, Build] = {
         stage: parts_pipeline(engine, run, plan, stage, tasks, make) for stage, make in made.items()
     }
     if plan.recipe.filters.clip is not None:
         from curate.pipelines.images.clip_inference import scores_pipeline
 
-        found[image_scores.STAGE] = scores_pipeline(engine, run, plan, list(plan.parts))
+        found[IMAGE_SCORES] = scores_pipeline(engine, run, plan, list(plan.parts))
     return found
 
 

@@ -22,6 +22,7 @@ from curate.pipelines.steps import PartTask, parts_pipeline
 from curate.pipelines.text import documents
 from curate.runs.plan import plan_run
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS
 
 
 @explained
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             engine,
             RunDirectory(given.out),
             plan,
-            documents.STAGE,
+            DOCUMENTS,
             tasks,
             documents.make_documents,
         )

@@ -27,15 +27,32 @@ from curate.pipelines.images import (
     images,
     pictures,
 )
-from curate.pipelines.images.fetched_images import SPOOL
-from curate.pipelines.images.image_plan import bucket_count, bucket_name
 from curate.pipelines.shards import selection, shards, tokenizer
 from curate.pipelines.similarity import duplicates, signatures
 from curate.pipelines.steps import PartTask, run_parts
 from curate.pipelines.text import decontamination, documents, repeats
+from curate.runs.buckets import bucket_count, bucket_name
 from curate.runs.part import PartWriter, marker_path, read_markers
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.spool import SPOOL
+from curate.runs.stage_names import (
+    DECONTAMINATION,
+    DOCUMENTS,
+    DUPLICATES,
+    IMAGE_DUPLICATES,
+    IMAGE_PLAN,
+    IMAGE_SCORES,
+    IMAGE_VERDICTS,
+    IMAGES,
+    PICTURES,
+    REPEATS,
+    SELECTION,
+    SHARDS,
+    SIGNATURES,
+    TOKENIZER,
+    success_path,
+)
 from curate.schemas.errors import outside_errors
 from curate.schemas.ledger import Tally
 
@@ -121,13 +138,9 @@ class Stages:
         return total, ledger_rows, work
 
     def shard_tasks(self) -> list[shards.ShardTask]:
-        markers = read_markers(self.run, selection.STAGE, _input_parts(self))
+        markers = read_markers(self.run, SELECTION, _input_parts(self))
         counts = {name: int(marker["documents"]) for name, marker in markers.items()}
         return shards.plan_shards(self.plan, counts)
-
-
-def success_path(stage: str) -> str:
-    return f"stages/{stage}/_SUCCESS.json"
 
 
 def _input_parts(stages: Stages) -> list[str]:
@@ -140,7 +153,7 @@ def _buckets(stages: Stages) -> list[str]:
 
 def _make_documents(stages: Stages) -> None:
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
-    _run(stages, documents.STAGE, tasks, documents.make_documents)
+    _run(stages, DOCUMENTS, tasks, documents.make_documents)
 
 
 def _signature_parts(stages: Stages) -> list[str]:
@@ -154,36 +167,36 @@ def _make_signatures(stages: Stages) -> None:
         return
     parts = stages.plan.parts
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    _run(stages, signatures.STAGE, tasks, signatures.make_signatures)
+    _run(stages, SIGNATURES, tasks, signatures.make_signatures)
 
 
 def _make_images(stages: Stages) -> None:
-    planned = read_markers(stages.run, image_plan.STAGE, _buckets(stages))
+    planned = read_markers(stages.run, IMAGE_PLAN, _buckets(stages))
     tasks = [
         PartTask(name=name, cost=1 + marker["images"], payload=bucket)
         for bucket, (name, marker) in enumerate(planned.items())
     ]
-    _run(stages, images.STAGE, tasks, images.make_images)
+    _run(stages, IMAGES, tasks, images.make_images)
     stages.run.remove(SPOOL)
 
 
 def _make_selection(stages: Stages) -> None:
     tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
-    _run(stages, selection.STAGE, tasks, selection.make_selection)
+    _run(stages, SELECTION, tasks, selection.make_selection)
 
 
 def _make_tokenizer(stages: Stages) -> None:
     """In this process: it is one task, and its errors are the user's to read."""
-    selected = read_markers(stages.run, selection.STAGE, _input_parts(stages))
+    selected = read_markers(stages.run, SELECTION, _input_parts(stages))
     lines = sum(marker["lines"] for marker in selected.values())
-    if not stages.run.exists(marker_path(tokenizer.STAGE, "model")):
-        with PartWriter(stages.run, tokenizer.STAGE, "model") as part:
+    if not stages.run.exists(marker_path(TOKENIZER, "model")):
+        with PartWriter(stages.run, TOKENIZER, "model") as part:
             tokenizer.make_tokenizer(stages.plan, part, lines)
 
 
 def _make_shards(stages: Stages) -> None:
     tasks = [PartTask(name=t.name, cost=t.documents, payload=t) for t in stages.shard_tasks()]
-    _run(stages, shards.STAGE, tasks, shards.make_shard)
+    _run(stages, SHARDS, tasks, shards.make_shard)
 
 
 def _run(stages: Stages, stage: str, tasks: list[PartTask], make: Any) -> None:
@@ -191,55 +204,54 @@ def _run(stages: Stages, stage: str, tasks: list[PartTask], make: Any) -> None:
 
 
 STAGES = (
-    Stage(name=documents.STAGE, part_names=_input_parts, make=_make_documents),
-    Stage(name=signatures.STAGE, part_names=_signature_parts, make=_make_signatures),
+    Stage(name=DOCUMENTS, part_names=_input_parts, make=_make_documents),
+    Stage(name=SIGNATURES, part_names=_signature_parts, make=_make_signatures),
     Stage(
-        name=duplicates.STAGE,
+        name=DUPLICATES,
         part_names=_input_parts,
         make=lambda s: duplicates.run_duplicates(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=repeats.STAGE,
+        name=REPEATS,
         part_names=lambda s: [p.name for p in repeats.counted_parts(s.plan)],
         make=lambda s: repeats.run_repeats(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=decontamination.STAGE,
+        name=DECONTAMINATION,
         part_names=_input_parts,
         make=lambda s: decontamination.run_decontamination(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=image_plan.STAGE,
+        name=IMAGE_PLAN,
         part_names=_buckets,
         make=lambda s: image_plan.run_image_plan(s.engine, s.run, s.plan),
     ),
-    Stage(name=images.STAGE, part_names=_buckets, make=_make_images),
+    Stage(name=IMAGES, part_names=_buckets, make=_make_images),
     Stage(
-        name=image_duplicates.STAGE,
+        name=IMAGE_DUPLICATES,
         part_names=lambda s: image_duplicates.compared_parts(s.run, s.plan),
         make=lambda s: image_duplicates.run_image_duplicates(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=image_verdicts.STAGE,
+        name=IMAGE_VERDICTS,
         part_names=_input_parts,
         make=lambda s: image_verdicts.run_image_verdicts(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=image_scores.STAGE,
+        name=IMAGE_SCORES,
         part_names=lambda s: [p.name for p in image_scores.scored_parts(s.run, s.plan)],
         make=lambda s: image_scores.run_image_scores(s.engine, s.run, s.plan),
     ),
     Stage(
-        name=pictures.STAGE,
+        name=PICTURES,
         part_names=lambda s: [p.name for p in pictures.pictured_parts(s.plan)],
         make=lambda s: pictures.run_pictures(s.engine, s.run, s.plan),
     ),
-    Stage(name=selection.STAGE, part_names=_input_parts, make=_make_selection),
-    Stage(name=tokenizer.STAGE, part_names=lambda _: ["model"], make=_make_tokenizer),
+    Stage(name=SELECTION, part_names=_input_parts, make=_make_selection),
+    Stage(name=TOKENIZER, part_names=lambda _: ["model"], make=_make_tokenizer),
     Stage(
-        name=shards.STAGE,
+        name=SHARDS,
         part_names=lambda s: [t.name for t in s.shard_tasks()],
         make=_make_shards,
     ),
 )
-STAGE_NAMES = tuple(s.name for s in STAGES)

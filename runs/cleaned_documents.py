@@ -9,12 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION, DUPLICATES, REPEATS
 from curate.schemas.document import DOCUMENT_SCHEMA, Document, document_from_row
 from curate.schemas.text.text_lines import without_units
-
-DUPLICATES = "duplicates"
-REPEATS = "repeats"
-DECONTAMINATION = "decontamination"
 
 PURGE_SCHEMA = pa.schema([("row", pa.int64()), ("dropped", pa.bool_()), *DOCUMENT_SCHEMA])
 """A row per document that decontamination dropped or changed: `row` counts the rows of the

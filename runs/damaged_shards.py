@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from curate.pipelines.shards.shards import STAGE, file_sha256
-from curate.pipelines.stages import success_path
-from curate.runs.part import done_parts, marker_path, read_markers
+from curate.runs.part import done_parts, file_sha256, marker_path, read_markers
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import SHARDS as STAGE
+from curate.runs.stage_names import success_path
 from curate.schemas.manifest import MANIFEST_PATH, Manifest
 from curate.tokenization.shard_batches import CorruptShardError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import IO
 
-from curate.pipelines.images.image_plan import bucket_name
+from curate.runs.buckets import bucket_name
 from curate.runs.run_directory import RunDirectory
 
 _OPEN_TARS = 32

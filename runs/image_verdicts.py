@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from curate.pipelines.images.image_scores import STAGE as IMAGE_SCORES
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGE_SCORES
 from curate.schemas.identity import image_key
 from curate.schemas.verdict import Drop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -161,3 +162,8 @@ class PartWriter:
 def _printable(text: str) -> str:
     """Text that UTF-8 can hold: archives hold lone surrogates, Arrow does not."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

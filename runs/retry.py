@@ -12,20 +12,22 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from curate.media.store import PLACE
-from curate.pipelines.images.fetched_images import Made, spool_images
-from curate.pipelines.images.image_duplicates import STAGE as IMAGE_DUPLICATES
-from curate.pipelines.images.image_plan import bucket_count, bucket_name
-from curate.pipelines.images.image_scores import STAGE as IMAGE_SCORES
-from curate.pipelines.images.image_verdicts import STAGE as IMAGE_VERDICTS
-from curate.pipelines.images.images import STAGE as IMAGES
-from curate.pipelines.images.pictures import STAGE as PICTURES
-from curate.pipelines.shards.selection import STAGE as SELECTION
-from curate.pipelines.shards.shards import STAGE as SHARDS
-from curate.pipelines.shards.tokenizer import STAGE as TOKENIZER
+from curate.runs.buckets import BUCKETS_PATH, bucket_count, bucket_name
 from curate.runs.image_tars import ImageTars
 from curate.runs.part import done_parts, marker_path
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.spool import Made, spool_images
+from curate.runs.stage_names import (
+    IMAGE_DUPLICATES,
+    IMAGE_SCORES,
+    IMAGE_VERDICTS,
+    IMAGES,
+    PICTURES,
+    SELECTION,
+    SHARDS,
+    TOKENIZER,
+)
 
 _AFTER_IMAGES = (
     IMAGE_DUPLICATES,
@@ -43,7 +45,7 @@ def reopen_images(run: RunDirectory, plan: RunPlan) -> int:
 
     Killed at any moment it leaves a run that goes on as if it had not been asked, or as if it had.
     """
-    if not run.exists("references/buckets.json"):
+    if not run.exists(BUCKETS_PATH):
         return 0
     reopened = 0
     names = [bucket_name(b) for b in range(len(plan.parts), bucket_count(run, plan))]

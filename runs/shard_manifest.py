@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from curate.claims import unfilled_steps
-from curate.pipelines.shards.shards import STAGE
-from curate.pipelines.shards.tokenizer import run_vocabulary
 from curate.runs.part import read_markers
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import SHARDS as STAGE
+from curate.runs.vocabulary import run_vocabulary
 from curate.schemas.manifest import MANIFEST_PATH, TOKENIZER_PATH, Manifest, ShardFile, ShardSource
 
 
-def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
+def write_manifest(
+    run: RunDirectory, plan: RunPlan, shards: list[str], unfilled_steps: tuple[str, ...]
+) -> None:
     """Describe the run's finished shards.
 
     Args:
         shards: names of the parts of stage `shards`.
+        unfilled_steps: what the recipe leaves undone of the system that it follows.
     """
     recipe = plan.recipe
     vocabulary = run_vocabulary(run)
@@ -45,7 +47,7 @@ def write_manifest(run: RunDirectory, plan: RunPlan, shards: list[str]) -> None:
             if any(file.source == name and file.rows for file in files)
         },
         mixture=recipe.mixture,
-        unfilled_steps=unfilled_steps(recipe),
+        unfilled_steps=unfilled_steps,
         shards=files,
     )
     run.write_bytes(vocabulary.model, TOKENIZER_PATH)

@@ -132,8 +132,8 @@ def build_shards(
     with worker_processes(local_processes(runner, workers, beam_options)) as processes:
         from curate.build import build_shards as build
         from curate.build import with_inputs, without_empty_slots
-        from curate.pipelines.stages import STAGE_NAMES
         from curate.progress import ProgressWatch
+        from curate.runs.stage_names import STAGE_NAMES
 
         if until is not None and until not in STAGE_NAMES:
             fail(f"--until must be one of {', '.join(STAGE_NAMES)} (got {until!r})", 2)

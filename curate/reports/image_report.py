@@ -8,10 +8,9 @@ from typing import Any
 from curate.media.fetch_outcome import FAULT
 from curate.pipelines.images.image_duplicates import BENCHMARK, BENCHMARKS_PATH, STAGE
 from curate.pipelines.images.image_scores import SKIPPED_PATH
-from curate.pipelines.images.images import STAGE as IMAGES
 from curate.pipelines.similarity.targets import clusters_path
-from curate.pipelines.stages import success_path
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGES, success_path
 from curate.schemas.ledger import Tally
 
 

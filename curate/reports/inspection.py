@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from curate.pipelines.shards.tokenizer import run_vocabulary
 from curate.runs.damaged_shards import Marker, finished_shards
 from curate.runs.image_tars import ImageTars
 from curate.runs.run_directory import RunDirectory
+from curate.runs.vocabulary import run_vocabulary
 from curate.schemas.errors import UsageError
 from curate.tokenization.shard_batches import corrupt
 from curate.tokenization.shards import Shard

@@ -10,10 +10,9 @@ import pyarrow.parquet as pq
 
 from curate.decontamination.index_file import load_index
 from curate.pipelines.similarity.targets import clusters_path
-from curate.pipelines.stages import success_path
 from curate.pipelines.text.decontamination import INDEX_PATH, worst_examples
-from curate.runs.cleaned_documents import DECONTAMINATION, DUPLICATES, REPEATS
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION, DUPLICATES, REPEATS, success_path
 from curate.schemas.ledger import Tally
 
 FREQUENT_DOCUMENTS = 12

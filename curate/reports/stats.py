@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from curate.pipelines.stages import STAGE_NAMES, success_path
 from curate.reports.image_report import left_out, pictures_report
 from curate.reports.purge_report import decontamination_report, dedup_report
 from curate.reports.training_report import training_summary
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import STAGE_NAMES, success_path
 from curate.schemas.errors import UsageError
 from curate.schemas.ledger import Tally
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.pipelines.stages import STAGE_NAMES
 from curate.reports.inspection import open_shard
 from curate.runs.damaged_shards import finished_shards
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import STAGE_NAMES
 from curate.schemas.identity import image_key
 
 

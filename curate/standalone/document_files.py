@@ -26,16 +26,10 @@ from curate.reports.purge_report import (
     dedup_report,
     duplicates,
 )
-from curate.runs.cleaned_documents import (
-    DECONTAMINATION,
-    DUPLICATES,
-    REPEATS,
-    changes,
-    cut_documents,
-    dropped_rows,
-)
+from curate.runs.cleaned_documents import changes, cut_documents, dropped_rows
 from curate.runs.plan import InputPart, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION, DUPLICATES, REPEATS
 from curate.schemas.document import Document, ImageSegment
 from curate.schemas.errors import CurateError, UsageError
 from curate.schemas.settings.purging import Decontamination, Dedup

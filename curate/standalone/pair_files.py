@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 from curate.build import build_shards
 from curate.media.store import SampleTarWriter
 from curate.pipelines.engine.worker_processes import Process
-from curate.pipelines.images.image_verdicts import STAGE
-from curate.pipelines.stages import STAGE_NAMES, Watch, success_path
+from curate.pipelines.stages import Watch
 from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_tars import ImageTars
 from curate.runs.plan import InputPart, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGE_VERDICTS as STAGE
+from curate.runs.stage_names import STAGE_NAMES, success_path
 from curate.schemas.document import Document
 from curate.schemas.identity import image_key
 from curate.schemas.ledger import Tally

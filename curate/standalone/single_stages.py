@@ -11,10 +11,10 @@ import fsspec
 from curate.extraction import extract
 from curate.filters.web.record import classify_record
 from curate.pipelines.shards.tokenizer import sample_lines
-from curate.pipelines.stages import success_path
 from curate.run_identity import RunError
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import success_path
 from curate.schemas.document import document_to_json
 from curate.schemas.errors import UsageError
 from curate.schemas.page import DamagedRegion

@@ -22,12 +22,14 @@ from curate.filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from curate.media.clip import ClipModel, ClipScores, load_clip
 from curate.pipelines.engine.engine import Build, Engine, WorkList
 from curate.pipelines.groups import make_groups
-from curate.pipelines.images.image_scores import STAGE, VERDICT_SCHEMA
-from curate.runs.cleaned_documents import DECONTAMINATION, purged_documents
+from curate.pipelines.images.image_scores import VERDICT_SCHEMA
+from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_tars import ImageTars
 from curate.runs.part import PartWriter, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION
+from curate.runs.stage_names import IMAGE_SCORES as STAGE
 from curate.schemas.document import Document
 from curate.schemas.identity import image_key
 from curate.schemas.settings.filter_rules import ClipRules

@@ -21,18 +21,18 @@ from curate.dedup.nodes import row_of
 from curate.dedup.pictures import PictureLikeness
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.groups import delivered
-from curate.pipelines.images.image_plan import bucket_count, bucket_name
 from curate.pipelines.images.images import EVERY_SOURCE
 from curate.pipelines.similarity.job import SIZES, SignaturePart, Sizes, group_parts, signature_part
 from curate.pipelines.similarity.search import find_duplicates, groups_of_parts, make_job
 from curate.pipelines.steps import PartTask, run_parts
+from curate.runs.buckets import bucket_count, bucket_name
 from curate.runs.part import PartWriter, done_parts
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGE_DUPLICATES as STAGE
 from curate.schemas.settings.recipe import Recipe
 from curate.schemas.verdict import Drop
 
-STAGE = "image-duplicates"
 BENCHMARK = "image.benchmark"
 BENCHMARKS_PATH = f"verdicts/{STAGE}/benchmarks.json"
 _FINGERPRINTS_PATH = "references/benchmark-images.parquet"

@@ -25,14 +25,13 @@ from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import Task, do_tasks, run_step
 from curate.pipelines.groups import make_groups, make_ranges
 from curate.pipelines.images.key_ranges import ImageJob
-from curate.pipelines.text.documents import STAGE as DOCUMENTS
-from curate.runs.cleaned_documents import DECONTAMINATION
+from curate.runs.buckets import bucket_count, bucket_name
 from curate.runs.part import PartWriter, done_parts, marker_path, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION, DOCUMENTS
+from curate.runs.stage_names import IMAGE_PLAN as STAGE
 from curate.schemas.identity import content_key
-
-STAGE = "image-plan"
 
 WANTED, ARCHIVED, INLINE = 0, 1, 2
 HTTP = 3
@@ -89,30 +88,8 @@ _REFERENCE_SCHEMA = pa.schema(
 _RESOLUTION_SCHEMA = PLAN_SCHEMA.insert(0, pa.field("bucket", pa.int32()))
 
 
-_IMAGES_PER_BUCKET, _IMAGES_PER_SMALL_BUCKET = 2_000, 250
-_SHARED_BUCKETS = 16
 _IMAGES_PER_HOST = 10_000
 """Of one host in one bucket: a host with more is asked from several places."""
-_BUCKETS_PATH = "references/buckets.json"
-
-
-def bucket_count(run: RunDirectory, plan: RunPlan) -> int:
-    """Parts of the image stages: one per input part, then those for images by HTTP.
-
-    Of these there is one for some thousand images that documents want, one per input at least, and
-    in a small run enough to share among workers.
-    """
-    if not run.exists(_BUCKETS_PATH):
-        facts = read_markers(run, DECONTAMINATION, [p.name for p in plan.parts])
-        wanted = sum(fact["images_wanted"] for fact in facts.values())
-        shared = min(_SHARED_BUCKETS, -(-wanted // _IMAGES_PER_SMALL_BUCKET))
-        by_http = max(len(plan.parts), -(-wanted // _IMAGES_PER_BUCKET), shared)
-        run.write_json({"buckets": len(plan.parts) + by_http}, _BUCKETS_PATH)
-    return int(run.read_json(_BUCKETS_PATH)["buckets"])
-
-
-def bucket_name(bucket: int) -> str:
-    return f"part-{bucket:05d}"
 
 
 def run_image_plan(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:

@@ -13,9 +13,9 @@ from curate.pipelines.engine.engine import Engine
 from curate.runs.part import done_parts
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGE_SCORES as STAGE
 from curate.schemas.settings.recipe import Recipe
 
-STAGE = "image-scores"
 SKIPPED_PATH = f"verdicts/{STAGE}/skipped.json"
 """Why the scores were left out, where the recipe allows it."""
 

@@ -18,16 +18,13 @@ import pyarrow.parquet as pq
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import Task, do_tasks, run_step
 from curate.pipelines.groups import make_groups, make_ranges
-from curate.pipelines.images.image_duplicates import STAGE as IMAGE_DUPLICATES
-from curate.pipelines.images.image_plan import STAGE as IMAGE_PLAN
-from curate.pipelines.images.image_plan import bucket_count, bucket_name
 from curate.pipelines.images.key_ranges import ImageJob
-from curate.runs.cleaned_documents import DECONTAMINATION
+from curate.runs.buckets import bucket_count, bucket_name
 from curate.runs.part import PartWriter, done_parts, marker_path, read_markers
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
-
-STAGE = "image-verdicts"
+from curate.runs.stage_names import DECONTAMINATION, IMAGE_DUPLICATES, IMAGE_PLAN
+from curate.runs.stage_names import IMAGE_VERDICTS as STAGE
 
 VERDICT_SCHEMA = pa.schema(
     [

@@ -24,10 +24,12 @@ from curate.filters.web.record import classify_record
 from curate.media.decoder import Decoder
 from curate.media.fetch_outcome import Failure, Fetched
 from curate.media.store import FINGERPRINT_SCHEMA, IMAGE_INDEX_SCHEMA, SampleTarWriter
-from curate.pipelines.images.fetched_images import Made, fetch_images
-from curate.pipelines.images.image_plan import ARCHIVED, INLINE, bucket_name
+from curate.pipelines.images.fetched_images import fetch_images
+from curate.pipelines.images.image_plan import ARCHIVED, INLINE
+from curate.runs.buckets import bucket_name
 from curate.runs.part import PartWriter
 from curate.runs.plan import InputPart, RunPlan
+from curate.runs.spool import Made
 from curate.schemas.identity import content_key
 from curate.schemas.page import Origin
 from curate.schemas.settings.recipe import Recipe
@@ -36,7 +38,6 @@ from curate.sources.archives.record_reader import RecordReader
 from curate.sources.img2dataset import KIND as IMPORTED
 from curate.sources.input_identity import unchanged
 
-STAGE = "images"
 EVERY_SOURCE = "all"
 """Images are shared by the sources: their counts stand under this name."""
 

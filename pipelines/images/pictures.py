@@ -43,17 +43,17 @@ from curate.pipelines.groups import (
 )
 from curate.pipelines.similarity.job import SIZES, Sizes, chosen
 from curate.pipelines.steps import PartTask, run_parts
-from curate.runs.cleaned_documents import DECONTAMINATION, purged_documents
+from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_verdicts import read_image_fates
 from curate.runs.part import PartWriter, done_parts, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION
+from curate.runs.stage_names import PICTURES as STAGE
 from curate.schemas.document import Document
 from curate.schemas.identity import content_key, mix
 from curate.schemas.settings.image_settings import Pictures
 from curate.schemas.settings.recipe import Recipe
-
-STAGE = "pictures"
 
 VERDICT_SCHEMA = pa.schema(
     [

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from curate.filters.clip import move_to_lines
 from curate.filters.page import interspersed_rule
 from curate.filters.text.sentences import trim_around_images
-from curate.pipelines.images.pictures import STAGE as PICTURES
 from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_verdicts import ImageFates, read_image_fates
 from curate.runs.part import PartWriter
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import PICTURES
 from curate.schemas.document import (
     DOCUMENT_SCHEMA,
     Document,
@@ -34,8 +34,6 @@ from curate.schemas.settings.image_settings import Images
 from curate.schemas.settings.recipe import Recipe
 from curate.schemas.verdict import Drop
 from curate.tokenization.formats import document_lines
-
-STAGE = "selection"
 
 
 def make_selection(plan: RunPlan, part: PartWriter, task: InputPart) -> None:

@@ -6,18 +6,16 @@ a rule on the stage before alone, so that the shards are the same for any number
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from curate.pipelines.shards.selection import single_image_rule
-from curate.pipelines.shards.tokenizer import run_vocabulary
 from curate.runs.image_tars import ImageTars
-from curate.runs.part import PartWriter
+from curate.runs.part import PartWriter, file_sha256
 from curate.runs.plan import InputPart, RunPlan
+from curate.runs.vocabulary import run_vocabulary
 from curate.schemas.document import Document, document_from_row
 from curate.schemas.ledger import TOKEN
 from curate.schemas.packed import packed_schema
@@ -27,8 +25,6 @@ from curate.tokenization.fitting import Fitted, Piece, fit_images, fit_lines
 from curate.tokenization.formats import Formatter, TokenizedDocument
 from curate.tokenization.packing import pack
 from curate.tokenization.shards import ShardWriter
-
-STAGE = "shards"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,8 +190,3 @@ class _Pieces:
             return None
         left = sum(len(piece.images) for piece in fitted.pieces)
         return single_image_rule(document.id, left, self.recipe)
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

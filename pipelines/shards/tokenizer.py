@@ -6,24 +6,20 @@ keyed hash, whatever the size of the run.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
 
 import fsspec
 import pyarrow.parquet as pq
 
-from curate.runs.part import PartWriter, marker_path
+from curate.runs.part import PartWriter
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.vocabulary import MODEL_PATH
 from curate.schemas.document import document_from_row
 from curate.schemas.identity import keyed_fraction
 from curate.tokenization.formats import document_lines
 from curate.tokenization.train import train_model
 from curate.tokenization.vocabulary import Vocabulary, VocabularyError
-
-STAGE = "tokenizer"
-MODEL_PATH = "tokenizer/sentencepiece.model"
 
 
 def make_tokenizer(plan: RunPlan, part: PartWriter, lines: int) -> None:
@@ -54,29 +50,6 @@ def make_tokenizer(plan: RunPlan, part: PartWriter, lines: int) -> None:
     vocabulary = Vocabulary(model)
     part.facts.update(sha256=vocabulary.sha256, pieces=vocabulary.pieces)
     part.file(MODEL_PATH).write_bytes(model)
-
-
-def run_vocabulary(run: RunDirectory) -> Vocabulary:
-    """The run's finished model.
-
-    Raises:
-        VocabularyError: its file is not what it was.
-    """
-    return _vocabulary_of(run.root, run.read_json(marker_path(STAGE, "model"))["sha256"])
-
-
-@lru_cache(maxsize=2)
-def _vocabulary_of(root: str, sha256: str) -> Vocabulary:
-    """Loaded once per process; the hash keeps another model's from serving."""
-    run = RunDirectory(root)
-    with run.open(MODEL_PATH) as stream:
-        model = stream.read()
-    if hashlib.sha256(model).hexdigest() != sha256:
-        raise VocabularyError(
-            f"{root}/{MODEL_PATH} is damaged: it is not the model that the run began with. "
-            "Build into a new --out."
-        )
-    return Vocabulary(model)
 
 
 def sample_lines(run: RunDirectory, plan: RunPlan, lines: int) -> Iterator[str]:

@@ -37,10 +37,10 @@ from curate.pipelines.similarity.job import (
 from curate.pipelines.similarity.search import find_duplicates, groups_of_parts, make_job
 from curate.pipelines.similarity.signatures import check_parameters, hasher_of
 from curate.pipelines.steps import PartTask, run_parts
-from curate.runs.cleaned_documents import DUPLICATES as STAGE
 from curate.runs.part import PartWriter, done_parts
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DUPLICATES as STAGE
 from curate.schemas.errors import UsageError
 from curate.schemas.settings.purging import Dedup
 from curate.schemas.verdict import Drop

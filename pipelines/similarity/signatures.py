@@ -28,8 +28,6 @@ from curate.schemas.identity import content_key
 from curate.schemas.settings.purging import Dedup
 from curate.schemas.settings.source import Source
 
-STAGE = "signatures"
-
 BATCH_DOCUMENTS = 512
 _WEB_ADDRESS = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _PARAMETERS = ("bands", "rows", "shingle_words", "normalization")

@@ -38,11 +38,11 @@ from curate.pipelines.exchange import Exchange, Task, all_numbers, numbers_of, r
 from curate.pipelines.groups import partition_count, partition_tasks
 from curate.pipelines.similarity.duplicates import drop_document, images_of
 from curate.pipelines.steps import PartTask, run_parts
-from curate.runs.cleaned_documents import DECONTAMINATION as STAGE
 from curate.runs.cleaned_documents import PURGE_SCHEMA, distinct_documents, dropped_rows
 from curate.runs.part import PartWriter, RowWriter, done_parts
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DECONTAMINATION as STAGE
 from curate.schemas.address import file_name
 from curate.schemas.document import Document, document_to_row
 from curate.schemas.identity import image_key, mix

@@ -51,8 +51,6 @@ from curate.sources.instructions import KIND as INSTRUCTIONS
 from curate.sources.instructions import read_instructions
 from curate.sources.pair_tables import read_pair_table
 
-STAGE = "documents"
-
 SHOWN_SCHEMA = pa.schema([("row", pa.int64()), ("key", pa.binary(16)), ("url", pa.string())])
 """A row per image of a document; `row` counts the rows of the documents file."""
 AVAILABLE_SCHEMA = pa.schema(

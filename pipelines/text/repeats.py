@@ -33,11 +33,11 @@ from curate.pipelines.groups import (
 from curate.pipelines.similarity.duplicates import drop_document, images_of
 from curate.pipelines.similarity.job import SIZES, Sizes, chosen
 from curate.pipelines.steps import PartTask, run_parts
-from curate.pipelines.text.documents import STAGE as DOCUMENTS
-from curate.runs.cleaned_documents import CUT_SCHEMA, REPEATS, deduplicated_documents
+from curate.runs.cleaned_documents import CUT_SCHEMA, deduplicated_documents
 from curate.runs.part import PartWriter, done_parts, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS, REPEATS
 from curate.schemas.document import Document
 from curate.schemas.identity import content_key, mix
 from curate.schemas.settings.purging import RepeatedLines

@@ -14,8 +14,8 @@ import pytest
 from click.testing import Result
 
 from curate.commands.common import shipped_recipes
-from curate.pipelines.stages import STAGE_NAMES
 from curate.reports.stats_schema import STATS_SCHEMA
+from curate.runs.stage_names import STAGE_NAMES
 from tests.conftest import write_warc
 from tests.curate.conftest import HOST, crawl
 

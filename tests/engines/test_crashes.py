@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.pipelines.stages import STAGE_NAMES
+from curate.runs.stage_names import STAGE_NAMES
 from tests.commands import curate, run_command, run_curate, shard_sums
 from tests.engines.conftest import Input, Started
 from tests.strikes import (

@@ -8,9 +8,10 @@ from unittest.mock import patch
 
 from benchmarks.parts import make_corpus
 from curate.pipelines.engine.engine import Engine
-from curate.pipelines.stages import STAGE_NAMES, STAGES, Stages
+from curate.pipelines.stages import STAGES, Stages
 from curate.runs.plan import plan_run
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import STAGE_NAMES
 from tests.counting_store import CountingStore
 
 ITEMS = 40

@@ -16,8 +16,8 @@ import pytest
 from curate.media.store import SampleTarWriter
 from curate.pipelines.engine.engine import WorkList
 from curate.pipelines.images.clip_inference import ReadImages
-from curate.pipelines.images.image_plan import bucket_name
 from curate.pipelines.images.image_verdicts import VERDICT_SCHEMA
+from curate.runs.buckets import bucket_name
 from curate.runs.cleaned_documents import PURGE_SCHEMA
 from curate.runs.image_tars import ImageTars
 from curate.runs.plan import InputPart

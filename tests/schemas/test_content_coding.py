@@ -11,21 +11,26 @@ BODY = b"a picture, or so it says" * 20
 RAW = zlib.compress(BODY)[2:-4]
 
 
+def gzipped(data: bytes) -> bytes:
+    """Without the time: tests are named by their bytes."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("body", "header"),
     [
         (BODY, ""),
         (BODY, "identity"),
-        (gzip.compress(BODY), "gzip"),
-        (gzip.compress(BODY), "X-GZIP"),
-        (gzip.compress(BODY[:99]) + gzip.compress(BODY[99:]), "gzip"),
-        (gzip.compress(BODY) + gzip.compress(b"") * 3, "gzip"),
-        (gzip.compress(BODY) + b"garbage", "gzip"),
+        (gzipped(BODY), "gzip"),
+        (gzipped(BODY), "X-GZIP"),
+        (gzipped(BODY[:99]) + gzipped(BODY[99:]), "gzip"),
+        (gzipped(BODY) + gzipped(b"") * 3, "gzip"),
+        (gzipped(BODY) + b"garbage", "gzip"),
         (zlib.compress(BODY), "deflate"),
         (RAW, "deflate"),
         (zlib.compress(BODY), "gzip"),
-        (gzip.compress(gzip.compress(BODY)), "gzip, gzip"),
-        (gzip.compress(zlib.compress(BODY)), "deflate,gzip"),
+        (gzipped(gzipped(BODY)), "gzip, gzip"),
+        (gzipped(zlib.compress(BODY)), "deflate,gzip"),
     ],
 )
 def test_what_browsers_read(body: bytes, header: str) -> None:
@@ -36,8 +41,8 @@ def test_what_browsers_read(body: bytes, header: str) -> None:
     ("body", "header"),
     [
         (BODY, "gzip"),
-        (gzip.compress(BODY)[:-12], "gzip"),
-        (gzip.compress(BODY) + gzip.compress(BODY)[:-9], "gzip"),
+        (gzipped(BODY)[:-12], "gzip"),
+        (gzipped(BODY) + gzipped(BODY)[:-9], "gzip"),
         (b"", "gzip"),
         (b"\x00", "deflate"),
         (BODY, "zebra\x1b[31m"),
@@ -53,8 +58,8 @@ def test_what_they_do_not(body: bytes, header: str) -> None:
     "body",
     [
         b"x" * 10_001,
-        gzip.compress(b"\0" * 50_000_000),
-        b"".join(gzip.compress(b"x" * 6_000) for _ in range(2)),
+        gzipped(b"\0" * 50_000_000),
+        b"".join(gzipped(b"x" * 6_000) for _ in range(2)),
     ],
 )
 def test_the_limit_holds_while_decoding(body: bytes) -> None:

@@ -16,6 +16,7 @@ from curate.pipelines.steps import PartTask, run_parts
 from curate.pipelines.text import documents
 from curate.runs.plan import RunPlan, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS, SIGNATURES
 from curate.schemas.settings.purging import Dedup
 from curate.schemas.settings.recipe import Recipe
 from curate.schemas.settings.source import Format, Source
@@ -42,8 +43,8 @@ def run_of(
     run = RunDirectory(str(folder / "run"))
     tasks = [PartTask(name=p.name, cost=1, payload=p) for p in plan.parts]
     with Engine("direct", workers) as engine:
-        run_parts(engine, run, plan, documents.STAGE, tasks, documents.make_documents)
-        run_parts(engine, run, plan, signatures.STAGE, tasks, signatures.make_signatures)
+        run_parts(engine, run, plan, DOCUMENTS, tasks, documents.make_documents)
+        run_parts(engine, run, plan, SIGNATURES, tasks, signatures.make_signatures)
         yield engine, run, plan
 
 

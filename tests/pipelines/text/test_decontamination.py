@@ -18,6 +18,7 @@ from curate.pipelines.text.decontamination import run_decontamination
 from curate.runs.cleaned_documents import purged_documents
 from curate.runs.plan import RunPlan, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS
 from curate.schemas.document import Document, ImageSegment
 from curate.schemas.settings.purging import Decontamination
 from curate.schemas.settings.recipe import Recipe
@@ -55,7 +56,7 @@ def purge(
     run = RunDirectory(str(folder / "run"))
     tasks = [PartTask(name=p.name, cost=1, payload=p) for p in plan.parts]
     with Engine("direct", workers) as engine:
-        run_parts(engine, run, plan, documents.STAGE, tasks, documents.make_documents)
+        run_parts(engine, run, plan, DOCUMENTS, tasks, documents.make_documents)
         run_duplicates(engine, run, plan)
         run_decontamination(engine, run, plan)
     left = {d.id: d for p in plan.parts for _, d in purged_documents(run, p.name)}

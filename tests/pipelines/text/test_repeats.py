@@ -15,13 +15,14 @@ import pytest
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.similarity.duplicates import run_duplicates
 from curate.pipelines.similarity.job import Sizes
-from curate.pipelines.stages import STAGE_NAMES, STAGES, Stages, success_path
+from curate.pipelines.stages import STAGES, Stages
 from curate.pipelines.text.repeats import STAGE, run_repeats
 from curate.reports.purge_report import duplicates
 from curate.runs.cleaned_documents import distinct_documents
 from curate.runs.part import marker_path
 from curate.runs.plan import RunPlan, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import STAGE_NAMES, success_path
 from curate.schemas.ledger import Tally
 from curate.schemas.settings.filter_rules import Filters, PairRules
 from curate.schemas.settings.purging import Dedup, RepeatedLines
