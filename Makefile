@@ -10,7 +10,7 @@ COMPILED := $(addprefix extraction/,content.py features.py images.py markup.py m
 export UV_COMPILE_BYTECODE := 1
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup demo test test-abuse test-engines test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-parts bench-quality bench-training train-extraction lock clean
+.PHONY: setup demo test test-abuse test-engines test-engines-full test-gpu lint bench bench-clip bench-decontamination bench-dedup bench-extraction bench-images bench-loader bench-parts bench-quality bench-training train-extraction lock clean
 
 setup: $(VENV)/.installed-core
 
@@ -18,17 +18,23 @@ demo: $(VENV)/.installed-train
 	rm -rf demo-out
 	$(BIN)/curate demo --out demo-out
 
+# A process per core; TEST_PROCESSES=0 runs the tests one after another in one.
+TEST_PROCESSES ?= auto
+
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
 
 # Hostile inputs, servers and machines, in full: `make test` has a short version of each.
 test-abuse: $(VENV)/.installed-dev
 	CURATE_ABUSE=1 $(BIN)/python -m pytest tests/abuse
 
-# Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well. Told test by
-# test, and no further than the first that fails: the tests share clusters.
+# Spark, Flink and Prism for real, on this machine: needs Java 17, Maven and Go as well. Every engine
+# and every kind of failure once; test-engines-full has each failure on each engine.
 test-engines: $(VENV)/.installed-dev .engines/.installed .venv-gcp/.installed
-	CURATE_ENGINES=.engines $(BIN)/python -m pytest -vv --exitfirst --durations=10 tests/engines
+	CURATE_ENGINES=.engines $(BIN)/python -m pytest -vv --durations=10 tests/engines
+
+test-engines-full: $(VENV)/.installed-dev .engines/.installed .venv-gcp/.installed
+	CURATE_ENGINES_FULL=1 CURATE_ENGINES=.engines $(BIN)/python -m pytest -vv --durations=10 tests/engines
 
 # On a machine with an NVIDIA GPU.
 test-gpu: $(VENV)/.installed-dev

@@ -5,12 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.runs.run_directory import RunDirectory
 from curate.runs.stage_names import IMAGE_SCORES
 from curate.schemas.identity import image_key
 from curate.schemas.verdict import Drop
+
+SCORE_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("image", pa.int32()),
+        ("similarity", pa.float64()),
+        ("line", pa.int32()),
+        ("aesthetic", pa.float64()),
+        ("nsfw", pa.float64()),
+        ("rule", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+    ]
+)
+"""Of stage `image-scores`, a row per living image: `row` counts the rows of the documents file,
+`image` the document's images, `line` is what the image is assigned to; `rule` is null for one that
+stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ def processes(word: bytes) -> Iterator[tuple[int, str]]:
 
 def workers_of(pid: int) -> list[int]:
     """The local worker processes of a command."""
-    found = processes(b"curate.pipelines.engine.worker")
+    found = processes(b"curate.pipelines.worker")
     return [number for number, status in found if f"PPid:\t{pid}\n" in status]
 
 

@@ -11,8 +11,10 @@ from curate.schemas.errors import UsageError
 from curate.schemas.settings.mixture import Phase
 from curate.training.arguments import MOST_ROWS, MOST_WORKERS, shown, whole_number
 from curate.training.config import Config
-from curate.training.loading.loader import LoaderOptions, ShardLoader, streams_of
+from curate.training.loading.loader import ShardLoader
+from curate.training.loading.reader import LoaderOptions
 from curate.training.loading.shard_set import ShardSet
+from curate.training.loading.streams import streams_of
 from curate.training.training_directory import CheckpointFacts, TrainingDirectory
 
 PhaseName = Literal["pretraining", "instruction_tuning"]

@@ -43,7 +43,7 @@ def worker_processes(count: int) -> Iterator[list[Process]]:
 
     A worker whose command is killed sees its standard input close, and goes.
     """
-    command = python_module("curate.pipelines.engine.worker")
+    command = python_module("curate.pipelines.worker")
     processes = [
         subprocess.Popen(
             command,

@@ -22,9 +22,9 @@ from curate.filters.clip import assign_lines, clip_rule, lines_of, near_lines
 from curate.media.clip import ClipModel, ClipScores, load_clip
 from curate.pipelines.engine.engine import Build, Engine, WorkList
 from curate.pipelines.groups import make_groups
-from curate.pipelines.images.image_scores import VERDICT_SCHEMA
 from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_tars import ImageTars
+from curate.runs.image_verdicts import SCORE_SCHEMA
 from curate.runs.part import PartWriter, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
@@ -194,7 +194,7 @@ class WriteScores(beam.DoFn):
             by_document.setdefault(row, []).append((image, score))
         is_pairs = self._recipe.sources[self._parts[number].source].format == "pairs"
         with PartWriter(self._run, STAGE, name) as part:
-            rows = part.rows(f"verdicts/{STAGE}/{name}.parquet", VERDICT_SCHEMA)
+            rows = part.rows(f"verdicts/{STAGE}/{name}.parquet", SCORE_SCHEMA)
             for row, images in by_document.items():
                 for verdict in judge_images(images, is_pairs, rules):
                     rows.write({"row": row, **verdict})
@@ -204,7 +204,7 @@ class WriteScores(beam.DoFn):
 def judge_images(
     images: list[tuple[int, ClipScores]], is_pairs: bool, rules: ClipRules
 ) -> Iterator[dict[str, Any]]:
-    """The columns of `VERDICT_SCHEMA` for the living images of one document."""
+    """The columns of `SCORE_SCHEMA` for the living images of one document."""
     least = rules.min_pair_similarity if is_pairs else rules.min_text_similarity
     lines: list[int | None] = [None] * len(images)
     if not is_pairs and rules.text == "assigned" and images[0][1].similarities:

@@ -6,8 +6,6 @@ that takes every process seconds to import: only a run that scores images pays f
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from curate.media.clip import ClipError, load_clip
 from curate.pipelines.engine.engine import Engine
 from curate.runs.part import done_parts
@@ -18,22 +16,6 @@ from curate.schemas.settings.recipe import Recipe
 
 SKIPPED_PATH = f"verdicts/{STAGE}/skipped.json"
 """Why the scores were left out, where the recipe allows it."""
-
-VERDICT_SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("image", pa.int32()),
-        ("similarity", pa.float64()),
-        ("line", pa.int32()),
-        ("aesthetic", pa.float64()),
-        ("nsfw", pa.float64()),
-        ("rule", pa.string()),
-        ("value", pa.float64()),
-        ("limit", pa.float64()),
-    ]
-)
-"""A row per living image: `row` counts the rows of the documents file, `image` the document's
-images, `line` is what the image is assigned to; `rule` is null for one that stays."""
 
 
 def scored_parts(run: RunDirectory, plan: RunPlan) -> list[InputPart]:

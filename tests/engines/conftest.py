@@ -16,6 +16,7 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 
 from tests.conftest import ENGLISH, html_page, write_warc
 from tests.engines.clusters import (
@@ -27,15 +28,25 @@ from tests.engines.clusters import (
 )
 
 FOLDER = os.environ.get("CURATE_ENGINES")
+IS_FULL = "CURATE_ENGINES_FULL" in os.environ
 
 _LOG_END = 2000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reason = "needs Spark, Flink and Prism: run `make test-engines`"
     for item in items:
-        if FOLDER is None and Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        if FOLDER is None:
+            reason = "needs Spark, Flink and Prism: run `make test-engines`"
             item.add_marker(pytest.mark.skip(reason=reason))
+        elif not IS_FULL and item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="run `make test-engines-full`"))
+
+
+def full(*names: str) -> list[ParameterSet]:
+    """Parameters that only the full matrix has."""
+    return [pytest.param(name, marks=pytest.mark.full) for name in names]
 
 
 @dataclass(frozen=True)

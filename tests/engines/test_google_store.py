@@ -67,7 +67,7 @@ def _get(url: str) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.full)])
 def test_in_and_out(store: Store, recipe: Path, whole: dict[str, str], workers: int) -> None:
     out = f"gs://{BUCKET}/run-{workers}"
     command = ["build-shards", recipe, "--input", INPUT, "--out", out, "--workers", workers]
@@ -90,7 +90,9 @@ def test_some_requests_are_answered_with_503(
     assert sums(store, out) == whole
 
 
+@pytest.mark.full
 def test_the_store_goes_away(store: Store, recipe: Path, whole: dict[str, str]) -> None:
+    """Google's client tries again for two minutes before it gives up."""
     out = f"gs://{BUCKET}/run-gone"
     command = ["build-shards", recipe, "--input", INPUT, "--out", out, "--workers", 2]
     store.behave(allowed=250)

@@ -19,7 +19,7 @@ from curate.runs.run_lock import only_one
 from tests.commands import curate, run_curate, start
 from tests.conftest import write_warc
 from tests.curate.conftest import crawl
-from tests.engines.conftest import Started
+from tests.engines.conftest import Started, full
 from tests.engines.object_store import Store, s3_store
 
 BUCKET = "crawls"
@@ -62,7 +62,7 @@ def sums(root: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("where", ["direct-1", "direct-2", "flink", "spark"])
+@pytest.mark.parametrize("where", ["direct-2", "flink", *full("direct-1", "spark")])
 def test_in_and_out(
     engines: Started, store: Store, inputs: str, recipe: Path, whole: dict[str, str], where: str
 ) -> None:
@@ -88,7 +88,7 @@ def test_some_requests_are_answered_with_503(
     assert sums(out) == whole
 
 
-@pytest.mark.parametrize("allowed", [60, 250])
+@pytest.mark.parametrize("allowed", [250, pytest.param(60, marks=pytest.mark.full)])
 def test_the_store_goes_away(
     store: Store, inputs: str, recipe: Path, whole: dict[str, str], allowed: int
 ) -> None:

@@ -17,14 +17,10 @@ from curate.demo.site import build_site
 from curate.schemas.settings.recipe_file import recipe_to_yaml
 from tests.commands import curate, run_command, shard_sums
 from tests.conftest import SHARED_DATA, needs_shared_data
-from tests.engines.conftest import Input, Started
+from tests.engines.conftest import Input, Started, full
 
-ENGINES = ("direct-2", "prism", "flink", "spark", "flink-cluster", "spark-cluster")
-ENVIRONMENTS = tuple(
-    f"{engine}-server-{kind}"
-    for engine in ("flink", "spark")
-    for kind in ("loopback", "process", "external")
-)
+WITHIN_JOB_SERVERS = ("flink", "spark")
+ON_CLUSTERS = ("flink-cluster", "spark-cluster")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +80,19 @@ def _check(
     assert _built(engines, what, where, folder / where) == expected[what]
 
 
-@pytest.mark.parametrize("where", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "flink-server-external",
+        "spark-server-process",
+        *full(
+            "flink-server-loopback",
+            "flink-server-process",
+            "spark-server-loopback",
+            "spark-server-external",
+        ),
+    ],
+)
 def test_other_ways_to_start_workers(
     engines: Started,
     expected: dict[Input, dict[str, str]],
@@ -95,7 +103,7 @@ def test_other_ways_to_start_workers(
     _check(engines, expected, prose_input, where, tmp_path)
 
 
-@pytest.mark.parametrize("where", ENGINES)
+@pytest.mark.parametrize("where", ["direct-2", "prism", *WITHIN_JOB_SERVERS, *full(*ON_CLUSTERS)])
 def test_the_demo(
     engines: Started,
     expected: dict[Input, dict[str, str]],
@@ -107,7 +115,7 @@ def test_the_demo(
 
 
 @needs_shared_data
-@pytest.mark.parametrize("where", ENGINES)
+@pytest.mark.parametrize("where", ["direct-2", "prism", *ON_CLUSTERS, *full(*WITHIN_JOB_SERVERS)])
 def test_real_archives(
     engines: Started,
     expected: dict[Input, dict[str, str]],

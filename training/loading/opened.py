@@ -15,10 +15,12 @@ from curate.training.arguments import (
     whole_number,
 )
 from curate.training.loading.batches import Batch
-from curate.training.loading.loader import LoaderOptions, ShardLoader, ShardReader, one_stream
+from curate.training.loading.loader import ShardLoader
 from curate.training.loading.order import Place, Stream
+from curate.training.loading.reader import LoaderOptions, ShardReader
 from curate.training.loading.rows import Row
 from curate.training.loading.shard_set import ShardSet
+from curate.training.loading.streams import one_stream
 
 if TYPE_CHECKING:
     from torch.utils.data import IterableDataset

@@ -17,7 +17,7 @@ import numpy as np
 
 from curate.schemas.errors import CurateError
 from curate.training.loading.batches import Batch
-from curate.training.loading.loader import LoaderOptions, ShardReader
+from curate.training.loading.reader import LoaderOptions, ShardReader
 from curate.training.loading.shard_set import ShardSet
 
 _ALIGNMENT = 64

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from curate.training.loading.batches import Batch
-from curate.training.loading.loader import LoaderOptions, ShardReader
+from curate.training.loading.reader import LoaderOptions, ShardReader
 from curate.training.loading.shard_set import ShardSet
 
 

@@ -16,7 +16,7 @@ from curate import open_shards
 from curate.schemas.settings.mixture import Mixture, Phase
 from curate.training.jax_backend.train import train as train_jax
 from curate.training.loading.batches import Batch, PictureError, RowError, decoded
-from curate.training.loading.loader import ShardReader
+from curate.training.loading.reader import ShardReader
 from curate.training.loading.shard_set import CorruptShardError, ShardSet
 from curate.training.loading.workers import WorkerError
 from curate.training.phases import TrainingJob

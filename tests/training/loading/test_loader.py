@@ -17,9 +17,11 @@ from curate import open_shards
 from curate.schemas.errors import UsageError
 from curate.tokenization.shard_batches import CorruptShardError
 from curate.training.loading.batches import Batch
-from curate.training.loading.loader import LoaderOptions, ShardLoader, ShardReader, streams_of
+from curate.training.loading.loader import ShardLoader
 from curate.training.loading.order import Stream
+from curate.training.loading.reader import LoaderOptions, ShardReader
 from curate.training.loading.shard_set import ShardSet
+from curate.training.loading.streams import streams_of
 from curate.training.loading.workers import WorkerError, WorkerPool
 from tests.training.shard_sets import CAPTIONS, pair, write_shards
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from curate import open_shards
 from curate.schemas.errors import UsageError
 from curate.training.arguments import MOST_EPOCHS, MOST_ROWS, shown
-from curate.training.loading.loader import LoaderOptions, ShardLoader, ShardReader
+from curate.training.loading.loader import ShardLoader
 from curate.training.loading.mixture import Mixture
 from curate.training.loading.opened import OpenShards
 from curate.training.loading.order import GlobalOrder, SourceOrder, Stream
+from curate.training.loading.reader import LoaderOptions, ShardReader
 from curate.training.loading.shard_set import ShardSet
 from tests.training.loading.test_loader import options
 from tests.training.shard_sets import CAPTIONS, pair, write_shards
