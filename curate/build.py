@@ -16,7 +16,6 @@ from curate.pipelines.engine.engine import Engine
 from curate.pipelines.engine.worker_processes import Process
 from curate.pipelines.images.image_scores import SKIPPED_PATH, why_skipped
 from curate.pipelines.stages import STAGES, Stages, Watch
-from curate.pipelines.text.decontamination import STAGE as DECONTAMINATION
 from curate.pipelines.text.decontamination import index_of
 from curate.run_identity import InputHash, RunError, fingerprint_of, input_hashes, refuse_other_run
 from curate.runs.damaged_shards import (
@@ -31,7 +30,7 @@ from curate.runs.retry import reopen_images
 from curate.runs.run_directory import RunDirectory
 from curate.runs.run_lock import only_one
 from curate.runs.shard_manifest import write_manifest
-from curate.runs.stage_names import DOCUMENTS, SHARDS, STAGE_NAMES, success_path
+from curate.runs.stage_names import DECONTAMINATION, DOCUMENTS, SHARDS, STAGE_NAMES, success_path
 from curate.schemas.ledger import Tally
 from curate.schemas.packed import SCHEMA_VERSION
 from curate.schemas.settings.recipe import Recipe

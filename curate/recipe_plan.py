@@ -16,10 +16,11 @@ import fsspec
 import pyarrow.parquet as pq
 
 from curate.filters.text.sentences import trim_around_images
-from curate.pipelines.text.documents import STAGE, make_documents
+from curate.pipelines.text.documents import make_documents
 from curate.runs.part import PartWriter
 from curate.runs.plan import InputPart, RunPlan, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import DOCUMENTS as STAGE
 from curate.schemas.document import Document, document_from_row
 from curate.schemas.settings.mixture import Phase
 from curate.schemas.settings.recipe import Recipe

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.media.fetch_outcome import FAULT
-from curate.pipelines.images.image_duplicates import BENCHMARK, BENCHMARKS_PATH, STAGE
+from curate.pipelines.images.image_duplicates import BENCHMARK, BENCHMARKS_PATH
 from curate.pipelines.images.image_scores import SKIPPED_PATH
 from curate.pipelines.similarity.targets import clusters_path
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import IMAGE_DUPLICATES as STAGE
 from curate.runs.stage_names import IMAGES, success_path
 from curate.schemas.ledger import Tally
 

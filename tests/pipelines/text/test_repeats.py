@@ -16,12 +16,13 @@ from curate.pipelines.engine.engine import Engine
 from curate.pipelines.similarity.duplicates import run_duplicates
 from curate.pipelines.similarity.job import Sizes
 from curate.pipelines.stages import STAGES, Stages
-from curate.pipelines.text.repeats import STAGE, run_repeats
+from curate.pipelines.text.repeats import run_repeats
 from curate.reports.purge_report import duplicates
 from curate.runs.cleaned_documents import distinct_documents
 from curate.runs.part import marker_path
 from curate.runs.plan import RunPlan, plan_parts
 from curate.runs.run_directory import RunDirectory
+from curate.runs.stage_names import REPEATS as STAGE
 from curate.runs.stage_names import STAGE_NAMES, success_path
 from curate.schemas.ledger import Tally
 from curate.schemas.settings.filter_rules import Filters, PairRules
