@@ -14,6 +14,7 @@ import click
 from curate import __version__
 from curate.commands import documents, models, pairs, recipes, runs, training
 from curate.console import guard_streams
+from curate.pipelines.engine.beam_logs import quiet_beam
 
 
 class _Guarded(click.Group):
@@ -93,7 +94,8 @@ def run() -> None:
     # What is registered first is called last.
     atexit.register(end)
     try:
-        main()
+        with quiet_beam():
+            main()
     except SystemExit as error:
         end.code = error.code if isinstance(error.code, int) else int(error.code is not None)
         raise

@@ -24,9 +24,9 @@ _COLUMNS_OF_A_FILE = 10_000
 def guard_streams() -> None:
     """Let nothing through to standard output and standard error that steers a terminal."""
     if not isinstance(sys.stdout, ShownStream):
-        sys.stdout = ShownStream(sys.stdout, masks=False)  # type: ignore[assignment]
+        sys.stdout = ShownStream(sys.stdout, masks=False)
     if not isinstance(sys.stderr, ShownStream):
-        sys.stderr = ShownStream(sys.stderr, masks=True)  # type: ignore[assignment]
+        sys.stderr = ShownStream(sys.stderr, masks=True)
 
 
 def drawn_on(stream: Any) -> TextIO:

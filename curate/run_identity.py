@@ -48,7 +48,7 @@ def input_hashes(plan: RunPlan, without_clip: bool) -> list[InputHash]:
         earlier = RunDirectory(root)
         samples = [
             [path, size, sample_of(earlier.address(path), size)]
-            for path in earlier.list("signatures", suffix=".parquet")
+            for path in earlier.files("signatures", suffix=".parquet")
             for size in [earlier.size(path)]
         ]
         found.append(_hash_of_data(f"dedup.against: {root}", samples))

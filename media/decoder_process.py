@@ -27,7 +27,7 @@ LENGTH = struct.Struct("<I")
 
 
 def main() -> None:
-    sys.stderr = ShownStream(sys.stderr, masks=True)  # type: ignore[assignment]
+    sys.stderr = ShownStream(sys.stderr, masks=True)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     settings = json.loads(requests.readline())
     rules = ImageRules.model_validate(settings["rules"])

@@ -24,7 +24,8 @@ def _cosines() -> npt.NDArray[np.int64]:
     rows = np.arange(_LOW)[:, None]
     places = np.arange(THUMBNAIL_SIDE)[None, :]
     waves = np.cos(np.pi * rows * (2 * places + 1) / (2 * THUMBNAIL_SIDE))
-    return np.rint(waves * 4096).astype(np.int64)
+    rounded: npt.NDArray[np.int64] = np.rint(waves * 4096).astype(np.int64)
+    return rounded
 
 
 _COSINES = _cosines()

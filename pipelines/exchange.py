@@ -79,7 +79,7 @@ class Exchange:
     def done(self) -> set[str]:
         """Names of the tasks that are done."""
         folder = f"exchange/{self.step}/"
-        paths = self.run.list(f"exchange/{self.step}", suffix=".json")
+        paths = self.run.files(f"exchange/{self.step}", suffix=".json")
         return {path[len(folder) : -len(".json")] for path in paths}
 
     def facts(self) -> list[dict[str, Any]]:
@@ -202,13 +202,17 @@ def _batches_of(facts: dict[str, Any]) -> npt.NDArray[Any]:
     """What a task sent, as it noted it."""
     if not facts["rows"]:
         return np.empty(0, _SENT)
-    return np.frombuffer(base64.b64decode(facts["batches"]), _SENT)
+    sent: npt.NDArray[Any] = np.frombuffer(base64.b64decode(facts["batches"]), _SENT)
+    return sent
 
 
 def _to_numpy(column: pa.Array) -> npt.NDArray[Any]:
+    numbers: npt.NDArray[Any]
     if pa.types.is_fixed_size_list(column.type):
-        return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-    return column.to_numpy(zero_copy_only=False)
+        numbers = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    else:
+        numbers = column.to_numpy(zero_copy_only=False)
+    return numbers
 
 
 @dataclass(slots=True)
@@ -246,7 +250,9 @@ class Outbox:
             self._write_waiting()
             if self._writer is not None:
                 self.facts["bytes"] = self._sink.tell()
-                self.facts["batches"] = base64.b64encode(np.array(self._batches, _SENT)).decode()
+                self.facts["batches"] = base64.b64encode(
+                    np.array(self._batches, _SENT).tobytes()
+                ).decode()
                 Metrics.counter("exchange", "bytes").inc(self.facts["bytes"])
         self.exchange.run.write_json(self.facts, self.exchange.path(self.task, "json"))
 
@@ -360,10 +366,11 @@ def do_tasks(
     lists = engine.share(missing, lambda task: task.cost)
 
     def build(pipeline: beam.Pipeline) -> beam.PCollection[str]:
-        return (
+        done: beam.PCollection[str] = (
             pipeline
             | "Tasks" >> beam.Create(lists)
             | f"Do {exchange.step}" >> beam.ParDo(_DoTasks(exchange.step, job, make))
         )
+        return done
 
     engine.run(build)

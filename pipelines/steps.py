@@ -74,10 +74,11 @@ def parts_pipeline(
     lists = engine.share(tasks, lambda task: task.cost)
 
     def build(pipeline: beam.Pipeline) -> beam.PCollection[str]:
-        return (
+        made: beam.PCollection[str] = (
             pipeline
             | "Tasks" >> beam.Create(lists)
             | f"Make {stage}" >> beam.ParDo(MakeParts(run, plan, stage, make))
         )
+        return made
 
     return build

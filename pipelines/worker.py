@@ -10,7 +10,7 @@ import threading
 
 import grpc
 
-from curate.pipelines.engine.beam_logs import quieten_beam
+from curate.pipelines.engine.beam_logs import quiet_beam
 from curate.pipelines.engine.tasks import work_error_in
 from curate.schemas.text.secrets import masked
 from curate.schemas.text.shown import visible
@@ -41,16 +41,16 @@ class _Untold(io.TextIOWrapper):
 
 def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)
-    quieten_beam()
     sys.stderr = _Untold(sys.stderr.buffer, errors="backslashreplace", line_buffering=True)
     threading.excepthook = _tell_of_thread
     from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
 
     import curate.pipelines.stages  # noqa: F401  # loaded before work arrives, so that no part waits
 
-    address, _server = BeamFnExternalWorkerPoolServicer.start(use_process=False)
-    print(address.rsplit(":", 1)[-1], flush=True)
-    sys.stdin.read()
+    with quiet_beam():
+        address, _server = BeamFnExternalWorkerPoolServicer.start(use_process=False)
+        print(address.rsplit(":", 1)[-1], flush=True)
+        sys.stdin.read()
     # The harness' threads never end by themselves; every finished part is already on disk.
     os._exit(0)
 

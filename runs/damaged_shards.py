@@ -81,4 +81,4 @@ def _is_whole(run: RunDirectory, marker: Marker) -> bool:
         return False
     if not run.is_local:
         return True
-    return file_sha256(Path(run.path(marker["path"]))) == marker["sha256"]
+    return bool(file_sha256(Path(run.path(marker["path"]))) == marker["sha256"])

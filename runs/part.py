@@ -32,7 +32,7 @@ def done_parts(run: RunDirectory, stage: str) -> set[str]:
     folder = f"stages/{stage}/"
     return {
         path[len(folder) : -len(".json")]
-        for path in run.list(f"stages/{stage}", suffix=".json")
+        for path in run.files(f"stages/{stage}", suffix=".json")
         if path != f"{folder}_SUCCESS.json"
     }
 

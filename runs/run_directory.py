@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 import threading
@@ -22,9 +21,6 @@ from fsspec.implementations.local import LocalFileSystem
 from curate.schemas.errors import UsageError, outside_errors
 
 _ANSWER_SECONDS = 6.0
-
-# What a request ended with is in the error that is raised, too: told once is enough.
-logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
 
 
 def _ask(question: Callable[[], object]) -> BaseException | None:
@@ -117,12 +113,12 @@ class RunDirectory:
 
     def address(self, *parts: str) -> str:
         """As `path`, with the protocol: what fsspec opens."""
-        return self._filesystem.unstrip_protocol(self.path(*parts))
+        return str(self._filesystem.unstrip_protocol(self.path(*parts)))
 
     def exists(self, *parts: str) -> bool:
         return bool(self._filesystem.exists(self.path(*parts)))
 
-    def list(self, *parts: str, suffix: str = "") -> list[str]:
+    def files(self, *parts: str, suffix: str = "") -> list[str]:
         """Files anywhere below a folder, as paths relative to the root, sorted."""
         base = self.path(*parts)
         if not self._filesystem.exists(base):

@@ -216,7 +216,7 @@ def _wait_for_its_end(run: RunDirectory, number: int, seen: bytes) -> None:
 
 def _latest(run: RunDirectory) -> tuple[int, bytes] | None:
     """Number and content of the lease that holds the directory."""
-    for path in reversed(run.list(_FOLDER, suffix=".json")):
+    for path in reversed(run.files(_FOLDER, suffix=".json")):
         try:
             return int(Path(path).stem), run.read_bytes(path)
         except FileNotFoundError:  # ended between the two looks

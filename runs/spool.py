@@ -42,11 +42,11 @@ class Spool:
     _files: int = 0
 
     def __post_init__(self) -> None:
-        self._files = len(self.run.list(self.folder, suffix=".arrow"))
+        self._files = len(self.run.files(self.folder, suffix=".arrow"))
 
     def indexes(self) -> set[int]:
         found: set[int] = set()
-        for path in self.run.list(self.folder, suffix=".arrow"):
+        for path in self.run.files(self.folder, suffix=".arrow"):
             with self.run.open(path) as stream:
                 found.update(pa.ipc.open_file(stream).read_all()["index"].to_pylist())
         return found
@@ -70,8 +70,9 @@ class Spool:
 
     def in_order(self) -> Iterator[tuple[int, Made]]:
         with ExitStack() as stack:
-            jpegs, places = [], []
-            for path in self.run.list(self.folder, suffix=".arrow"):
+            jpegs: list[pa.ChunkedArray] = []
+            places: list[tuple[int, int, int, dict[str, Any]]] = []
+            for path in self.run.files(self.folder, suffix=".arrow"):
                 if self.run.is_local:
                     source = stack.enter_context(pa.memory_map(self.run.path(path)))
                 else:

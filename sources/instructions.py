@@ -18,7 +18,7 @@ from typing import Any
 
 from curate.schemas.document import Document, TextSegment
 from curate.schemas.identity import document_id
-from curate.schemas.settings.recipe import Source
+from curate.schemas.settings.source import Source
 from curate.schemas.verdict import Drop
 from curate.sources.compressed import TooLong, bounded_lines, open_compressed
 from curate.sources.corpus import (
@@ -75,7 +75,7 @@ def exchanges_of(row: Any) -> Exchanges | Drop:
     """What a row asks and what it answers."""
     if isinstance(row, tuple):
         question, answer, reasoning = row
-        found = [(question, f"{reasoning} The answer is {answer}.")]
+        found: Exchanges | Drop = [(question, f"{reasoning} The answer is {answer}.")]
     elif not isinstance(row, dict):
         return Drop("record.damaged", f"a {type(row).__name__} and not an object")
     else:

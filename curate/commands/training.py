@@ -291,7 +291,7 @@ def generate(
     generator = load_generator(folder, vocabulary)
     for path in images or (None,):
         try:
-            text = generator.generate(path and path.read_bytes(), prompt, sampling)
+            text = generator.generate(path.read_bytes() if path else None, prompt, sampling)
         except PictureError as error:
             fail(f"{path} {error}. Give a whole image file.", 2)
         if as_json:

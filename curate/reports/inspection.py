@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from PIL import Image
 
@@ -171,11 +172,10 @@ def terminal_image(image: bytes, columns: int = 32) -> list[list[tuple[str, str]
     with Image.open(io.BytesIO(image)) as opened:
         rows = max(round(opened.height / opened.width * columns / 2), 1) * 2
         small = opened.convert("RGB").resize((columns, rows))
-    pixels = small.load()
-    assert pixels is not None
+    pixels = np.asarray(small)
 
     def colour(x: int, y: int) -> str:
-        red, green, blue = pixels[x, y]
+        red, green, blue = pixels[y, x].tolist()
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     return [[(colour(x, y), colour(x, y + 1)) for x in range(columns)] for y in range(0, rows, 2)]

@@ -76,7 +76,7 @@ def _members(run: RunDirectory, kept: set[str]) -> dict[str, list[dict[str, str]
 
 def duplicates(run: RunDirectory) -> Iterator[dict[str, Any]]:
     """Every dropped duplicate: `id`, `url`, `rule`, `kept_id`, `kept_url`, `of_this_run`."""
-    for path in run.list(f"verdicts/{DUPLICATES}", suffix=".parquet"):
+    for path in run.files(f"verdicts/{DUPLICATES}", suffix=".parquet"):
         with run.open(path) as stream:
             for batch in pq.ParquetFile(stream).iter_batches():
                 yield from batch.to_pylist()
@@ -84,7 +84,7 @@ def duplicates(run: RunDirectory) -> Iterator[dict[str, Any]]:
 
 def contaminated(run: RunDirectory) -> Iterator[dict[str, Any]]:
     """Every document with matches: `id`, `url`, `outcome`, and `found` with the items."""
-    for path in run.list(f"{DECONTAMINATION}/matches", suffix=".parquet"):
+    for path in run.files(f"{DECONTAMINATION}/matches", suffix=".parquet"):
         with run.open(path) as stream:
             for batch in pq.ParquetFile(stream).iter_batches():
                 yield from batch.to_pylist()
@@ -106,7 +106,7 @@ def decontamination_report(run: RunDirectory) -> dict[str, Any] | None:
     hit: dict[str, set[str]] = {}
     counts: dict[str, Counter[str]] = {}
     examples: dict[str, list[dict[str, Any]]] = {}
-    for path in run.list(f"stages/{DECONTAMINATION}", suffix=".json"):
+    for path in run.files(f"stages/{DECONTAMINATION}", suffix=".json"):
         if path == success_path(DECONTAMINATION):
             continue
         for name, facts in run.read_json(path)["benchmarks"].items():
@@ -155,6 +155,6 @@ def _frequent_items(run: RunDirectory) -> dict[str, list[dict[str, Any]]]:
 
 
 def _outcomes(run: RunDirectory) -> Iterator[str]:
-    for path in run.list(f"{DECONTAMINATION}/matches", suffix=".parquet"):
+    for path in run.files(f"{DECONTAMINATION}/matches", suffix=".parquet"):
         with run.open(path) as stream:
             yield from pq.read_table(stream, columns=["outcome"])["outcome"].to_pylist()

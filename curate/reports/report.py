@@ -89,7 +89,7 @@ def _headline(stats: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _images_per_document(run: RunDirectory) -> list[tuple[int, int]]:
     counts: Counter[int] = Counter()
-    for path in run.list("stages/selection", suffix=".json"):
+    for path in run.files("stages/selection", suffix=".json"):
         if not path.endswith("/_SUCCESS.json"):
             for images, documents in run.read_json(path)["images_per_document"].items():
                 counts[int(images)] += documents
@@ -98,7 +98,7 @@ def _images_per_document(run: RunDirectory) -> list[tuple[int, int]]:
 
 def _hosts(run: RunDirectory) -> list[tuple[str, int]]:
     counts: Counter[str] = Counter()
-    for path in run.list("selected", suffix=".parquet"):
+    for path in run.files("selected", suffix=".parquet"):
         with run.open(path) as stream:
             for url in pq.read_table(stream, columns=["url"])["url"].to_pylist():
                 counts[urlsplit(url).netloc] += 1

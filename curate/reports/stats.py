@@ -87,7 +87,7 @@ def collect_stats(run: RunDirectory) -> dict[str, Any]:
 
 def _shards(run: RunDirectory) -> list[dict[str, Any]]:
     found = []
-    for path in run.list("stages/shards", suffix=".json"):
+    for path in run.files("stages/shards", suffix=".json"):
         if path.endswith("/_SUCCESS.json"):
             continue
         marker = run.read_json(path)

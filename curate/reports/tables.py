@@ -106,8 +106,8 @@ def print_view(view: View) -> None:
     for index, piece in enumerate(view.pieces):
         if piece.kind == "boundary":
             if index:
-                line = Rule("next document", style="dim")
-                console.print(line, width=min(console.width, _RULE_COLUMNS))
+                rule = Rule("next document", style="dim")
+                console.print(rule, width=min(console.width, _RULE_COLUMNS))
         elif piece.kind == "text":
             console.print(Text(visible(piece.text), style="dim" if piece.masked else ""))
         else:

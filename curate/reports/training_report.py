@@ -55,7 +55,7 @@ def training_curves(run: RunDirectory) -> list[Curve]:
 
 def _trainings(run: RunDirectory) -> list[tuple[str, list[dict[str, Any]]]]:
     found = []
-    for path in run.list("training", suffix=f"/{METRICS}"):
+    for path in run.files("training", suffix=f"/{METRICS}"):
         with run.open(path) as stream:
             # A training that is going on may be in the middle of its last line.
             text = stream.read().decode().rpartition("\n")[0]

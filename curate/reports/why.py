@@ -65,7 +65,7 @@ def _match(row: dict[str, Any]) -> str:
 
 
 def _documents(run: RunDirectory, url: str, folder: str, stage: str) -> Iterator[dict[str, Any]]:
-    for path in run.list(folder, suffix=".parquet"):
+    for path in run.files(folder, suffix=".parquet"):
         with run.open(path) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(columns=["id", "url", "segments"]):
                 pages = pc.equal(batch["url"], url)
@@ -127,7 +127,7 @@ def _packed(run: RunDirectory, url: str) -> Iterator[dict[str, Any]]:
 def _matching(
     run: RunDirectory, folder: str, column: str, value: str | bytes
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in run.list(folder, suffix=".parquet"):
+    for path in run.files(folder, suffix=".parquet"):
         with run.open(path) as stream:
             for batch in pq.ParquetFile(stream).iter_batches():
                 wanted = pa.scalar(value, batch.schema.field(column).type)

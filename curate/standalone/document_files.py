@@ -258,7 +258,7 @@ def _with_text(row: dict[str, Any], document: Document) -> dict[str, Any]:
 
 def _ledger(run: RunDirectory, stage: str) -> Iterator[dict[str, Any]]:
     """A row for each document that was dropped or cut, with what it matched."""
-    for path in run.list("ledger/documents", suffix=".parquet"):
+    for path in run.files("ledger/documents", suffix=".parquet"):
         with run.open(path) as stream:
             for row in pq.read_table(stream).to_pylist():
                 yield {k: row[k] for k in ("id", "url", "rule", "value", "limit")}
@@ -273,7 +273,7 @@ def _ledger(run: RunDirectory, stage: str) -> Iterator[dict[str, Any]]:
                 "match_url": row["kept_url"],
                 "match_is_of_this_run": row["of_this_run"],
             }
-        for path in run.list(f"ledger/{REPEATS}", suffix=".parquet"):
+        for path in run.files(f"ledger/{REPEATS}", suffix=".parquet"):
             with run.open(path) as stream:
                 for row in pq.read_table(stream).to_pylist():
                     if row["kind"] in ("line", "document"):

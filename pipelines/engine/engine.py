@@ -27,22 +27,20 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
-from apache_beam.runners.runner import PipelineResult, PipelineRunner
+from apache_beam.runners.runner import PipelineResult
 from apache_beam.transforms import environments
 
 from curate.pipelines.engine import dataflow
-from curate.pipelines.engine.beam_logs import quieten_beam
+from curate.pipelines.engine.beam_logs import quiet_beam
 from curate.pipelines.engine.job_server import job_server
 from curate.pipelines.engine.tasks import WorkError, work_error_in
-from curate.pipelines.engine.worker_pool import EngineError, WorkerPool
+from curate.pipelines.engine.worker_pool import EngineError, WorkerPool, local_worker_handler
 from curate.pipelines.engine.worker_processes import (
     PORTABLE_RUNNERS,
     Process,
     local_processes,
     worker_processes,
 )
-
-quieten_beam()
 
 RUNNERS = ("direct", *PORTABLE_RUNNERS, "dataflow")
 
@@ -112,6 +110,7 @@ class Engine:
 
     def __enter__(self) -> Engine:
         with ExitStack() as stack:
+            stack.enter_context(quiet_beam())
             if self.runner == "dataflow":
                 dataflow.check_options(self._beam_options)
             if self.runner in PORTABLE_RUNNERS:
@@ -127,6 +126,7 @@ class Engine:
                 self._pool = WorkerPool(processes)
                 stack.callback(self._pool.close)
             if self._pool is not None and self.runner == "direct":
+                stack.enter_context(local_worker_handler())
                 claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
                 self._claims = stack.enter_context(claims)
             self._stack = stack.pop_all()
@@ -183,7 +183,8 @@ class Engine:
             runner = self._runner()
             with beam.Pipeline(runner=runner, options=options) as pipeline:
                 build(pipeline)
-            return runner.proto_pipeline
+            proto: beam_runner_api_pb2.Pipeline = runner.proto_pipeline
+            return proto
         pipeline = beam.Pipeline(options=self.options())
         build(pipeline)
         return pipeline.to_runner_api()
@@ -194,7 +195,7 @@ class Engine:
         build(pipeline)
         pipeline.run()
 
-    def _runner(self) -> PipelineRunner:
+    def _runner(self) -> Any:
         if self.runner == "dataflow":
             from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 

@@ -253,7 +253,7 @@ def _serving(runner: str, command: list[str], port: int) -> Iterator[None]:
     assert process.stdout is not None
     Thread(target=words.extend, args=(process.stdout,), daemon=True).start()
     try:
-        _wait_until_up(runner, process, port, words)
+        _wait_until_up(runner, process, command, port, words)
         yield
     finally:
         assert process.stdin is not None
@@ -262,7 +262,11 @@ def _serving(runner: str, command: list[str], port: int) -> Iterator[None]:
 
 
 def _wait_until_up(
-    runner: str, process: subprocess.Popen[str], port: int, words: deque[str]
+    runner: str,
+    process: subprocess.Popen[str],
+    command: list[str],
+    port: int,
+    words: deque[str],
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
     with grpc.insecure_channel(f"localhost:{port}") as channel:
@@ -280,5 +284,5 @@ def _wait_until_up(
     kind = EngineError if process.poll() is None else _EndedError
     raise kind(
         f"the job server of --runner {runner} did not start: {last[-400:]}. The command was "
-        f"{' '.join(process.args[4:])}"  # type: ignore[index]
+        f"{' '.join(command)}"
     )

@@ -35,7 +35,9 @@ def working_on(what: str) -> Iterator[None]:
     with _TURN:
         try:
             yield
-        except (*outside_errors(), CurateError) as error:
+        except Exception as error:
+            if not isinstance(error, (CurateError, *outside_errors())):
+                raise
             told = " ".join(str(error).split())
             raise WorkError(f"{what}: {told or type(error).__name__}") from error
 

@@ -8,7 +8,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import grpc
 from apache_beam.portability import common_urns
@@ -37,10 +38,7 @@ class EngineError(CurateError):
     """The engine, and not the work, failed; the message says what to do."""
 
 
-@WorkerHandler.register_environment(
-    common_urns.environments.EXTERNAL.urn, beam_runner_api_pb2.ExternalPayload
-)
-class LocalWorkerHandler(ExternalWorkerHandler):
+class _LocalWorkerHandler(ExternalWorkerHandler):
     """The local runner's side of a worker of the pool.
 
     Beam's names this machine to its workers as other machines would; a laptop without a network and
@@ -49,6 +47,17 @@ class LocalWorkerHandler(ExternalWorkerHandler):
 
     def host_from_worker(self) -> str:
         return "127.0.0.1"
+
+
+@contextmanager
+def local_worker_handler() -> Iterator[None]:
+    """Let the local runner reach its workers by 127.0.0.1 while the block lasts."""
+    urn, payload = common_urns.environments.EXTERNAL.urn, beam_runner_api_pb2.ExternalPayload
+    WorkerHandler.register_environment(urn, payload)(_LocalWorkerHandler)
+    try:
+        yield
+    finally:
+        WorkerHandler.register_environment(urn, payload)(ExternalWorkerHandler)
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -90,7 +99,10 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             # The command is about to end, and its other workers with it. An engine whose new worker
             # ends before it has connected holds the task's place for three minutes.
             context.abort(grpc.StatusCode.UNAVAILABLE, "a worker process of the command ended")
-        return stub.StartWorker(request, timeout=_START_TIMEOUT_SECONDS)
+        started: beam_fn_api_pb2.StartWorkerResponse = stub.StartWorker(
+            request, timeout=_START_TIMEOUT_SECONDS
+        )
+        return started
 
     def StopWorker(
         self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext

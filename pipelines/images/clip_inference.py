@@ -87,12 +87,13 @@ def scores_pipeline(
         )
         seeds: list[Scored] = [(p.number, None) for p in parts]
         every_part = pipeline | "Every part" >> beam.Create(seeds).with_output_types(Scored)
-        return (
+        written: beam.PCollection[int] = (
             (scores, every_part)
             | "All" >> beam.Flatten()
             | "By part" >> beam.GroupByKey()
             | "Write scores" >> beam.ParDo(WriteScores(run, plan.recipe, parts))
         )
+        return written
 
     return build
 
@@ -141,7 +142,7 @@ def texts_of(document: Document, is_pairs: bool, rules: ClipRules) -> list[list[
     return [lines_of(document)[:_MAX_LINES]] * len(document.images)
 
 
-class ClipHandler(ModelHandler[tuple[_Wanted, ...], list[ClipScores], ClipModel]):
+class ClipHandler(ModelHandler[tuple[_Wanted, ...], PredictionResult, ClipModel]):
     """Scores batches as they come: each element is one."""
 
     def __init__(self, rules: ClipRules) -> None:
@@ -165,10 +166,12 @@ class ClipHandler(ModelHandler[tuple[_Wanted, ...], list[ClipScores], ClipModel]
         return {"min_batch_size": 1, "max_batch_size": 1}
 
 
-def without_images(scored: tuple[int, PredictionResult]) -> Iterator[Scored]:
+def without_images(scored: tuple[int, Any]) -> Iterator[Scored]:
     """The scores of a batch, each with its place: no image and no text goes further."""
     part, result = scored
-    for wanted, scores in zip(result.example, result.inference, strict=True):
+    images: tuple[_Wanted, ...] = result.example
+    inferred: list[ClipScores] = result.inference
+    for wanted, scores in zip(images, inferred, strict=True):
         yield part, (wanted.row, wanted.image, scores)
 
 
@@ -214,14 +217,14 @@ def judge_images(
         if line is not None:
             similarity = score.similarities[line]
         verdict = clip_rule(similarity, score.aesthetic, score.nsfw, least, rules)
-        is_dropped = isinstance(verdict, Drop)
+        dropped = verdict if isinstance(verdict, Drop) else None
         yield {
             "image": number,
             "similarity": similarity,
             "line": line,
             "aesthetic": score.aesthetic,
             "nsfw": score.nsfw,
-            "rule": verdict.rule if is_dropped else None,
-            "value": verdict.value if is_dropped else None,
-            "limit": verdict.limit if is_dropped else None,
+            "rule": dropped.rule if dropped else None,
+            "value": dropped.value if dropped else None,
+            "limit": dropped.limit if dropped else None,
         }

@@ -222,8 +222,8 @@ def write_plans(job: ImageJob, task: Task) -> None:
     Those that were written before a kill stay.
     """
     chosen: dict[int, list[Resolution]] = {}
-    for bucket, *resolution in job.by_bucket("resolutions").receive_rows(task.payload):
-        chosen.setdefault(bucket, []).append(Resolution(*resolution))
+    for bucket, *sent in job.by_bucket("resolutions").receive_rows(task.payload):
+        chosen.setdefault(bucket, []).append(Resolution._make(sent))
     with job.done("written").outbox(task.name):
         for bucket in job.bucket_groups.members(task.payload):
             name = bucket_name(bucket)

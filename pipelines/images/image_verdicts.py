@@ -61,7 +61,8 @@ class Fate(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Fate:
-        return cls(*row[:-1], row[-1] or row[0])
+        key, *place, picture = row
+        return cls._make((key, *place, picture or key))
 
 
 _WANTED_SCHEMA = pa.schema([("key", pa.binary(16)), ("part", pa.int32())])
@@ -122,7 +123,7 @@ def read_fates(run: RunDirectory, bucket: int) -> Iterator[Fate]:
         rule = row["rule"] or copy["rule"] or ""
         picture = key if rule else bytes.fromhex(copy["kept_id"])
         numbers = (row[n] or 0 for n in ("tar", "offset", "size", "width", "height"))
-        yield Fate(key, rule, *numbers, picture)
+        yield Fate._make((key, rule, *numbers, picture))
 
 
 def _copies(run: RunDirectory, bucket: int) -> dict[bytes, dict[str, Any]]:
@@ -169,8 +170,8 @@ def send_back(group: tuple[bytes, Iterable[int | Fate]]) -> Iterator[tuple[int, 
 def write_verdicts(job: ImageJob, task: Task) -> None:
     """Write the verdict parts of a group of parts, each sorted by key."""
     fates: dict[int, list[Fate]] = {}
-    for number, *fate in job.by_part("answers").receive_rows(task.payload):
-        fates.setdefault(number, []).append(Fate.from_row(fate))
+    for number, *sent in job.by_part("answers").receive_rows(task.payload):
+        fates.setdefault(number, []).append(Fate.from_row(sent))
     with job.done("written").outbox(task.name):
         for number in job.part_groups.members(task.payload):
             name = job.parts[number].name

@@ -106,7 +106,7 @@ def _signature_parts(run: RunDirectory, plan: RunPlan, dedup: Dedup) -> Iterator
     number = len(plan.parts)
     for root in dedup.against:
         earlier = RunDirectory(root)
-        paths = earlier.list("signatures", suffix=".parquet")
+        paths = earlier.files("signatures", suffix=".parquet")
         if not paths:
             raise UsageError(
                 f"dedup.against: {root} has no signatures. "

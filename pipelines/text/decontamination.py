@@ -240,6 +240,7 @@ def send_ngrams(job: _Job, task: Task) -> None:
 def find_frequent(job: _Job, task: Task) -> None:
     """The n-grams that the corpus holds too often to be anything but common speech."""
     assert job.rules.ngrams is not None
+    assert job.rules.ngrams.frequent is not None
     counted = least("key", (), job.ngrams().receive_numbers(task.payload))
     frequent = counted.rows["key"][counted.counts >= job.rules.ngrams.frequent]
     with job.frequent().outbox(task.name) as outbox:

@@ -306,9 +306,9 @@ class _DocumentsPart:
         return partial(self.part.drop, self.task.source, "line", document.id, document.url)
 
     def judge_nodes(self, document: Document) -> Document:
-        for image in document.left_out:
+        for left_out in document.left_out:
             self.part.came_in(document.source, "node")
-            self.part.drop(document.source, "node", document.id, image.url[:100], image.drop)
+            self.part.drop(document.source, "node", document.id, left_out.url[:100], left_out.drop)
         seen: set[bytes] = set()
         kept: list[Segment] = []
         for segment in document.segments:

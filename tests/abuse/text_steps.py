@@ -59,19 +59,31 @@ PACKAGES = (
     "curate.tokenization.formats",
 )
 NOT_OF_TEXT = frozenset(
-    "filters.words.shipped_words filters.words.words_of_file filters.words.phrases_of_files "
-    "filters.models.require_packages extraction.model.parse_model "
-    # What is timed as a whole: pages, and the optional extractor of others.
-    "extraction.extract.extract extraction.fallback.require_fallback "
-    "extraction.fallback.blocks_by_trafilatura "
-    # Of what is timed as a walk.
-    "extraction.features.block_features extraction.images.picture_of "
-    # With a record's parts, below.
-    "sources.http_payload.parse_http sources.http_payload.read_fully "
-    "sources.http_payload.describe "
-    # Of numbers alone.
-    "filters.clip.assign_lines filters.clip.move_to_lines filters.pair.table_score_rule "
-    "filters.clip.clip_rule schemas.secrets.masked_data".split()
+    f"curate.{name}"
+    for name in (
+        "filters.words.shipped_words",
+        "filters.words.words_of_file",
+        "filters.words.phrases_of_files",
+        "filters.text.models.require_packages",
+        "extraction.model.parse_model",
+        # What is timed as a whole: pages, and the optional extractor of others.
+        "extraction.extract.extract",
+        "extraction.fallback.require_fallback",
+        "extraction.fallback.blocks_by_trafilatura",
+        # Of what is timed as a walk.
+        "extraction.features.block_features",
+        "extraction.images.picture_of",
+        # With a record's parts, below.
+        "sources.archives.http_payload.parse_http",
+        "sources.archives.http_payload.read_fully",
+        "sources.archives.http_payload.describe",
+        # Of numbers alone.
+        "filters.clip.assign_lines",
+        "filters.clip.move_to_lines",
+        "filters.pair.table_score_rule",
+        "filters.clip.clip_rule",
+        "schemas.text.secrets.masked_data",
+    )
 )
 BLOCK = 256
 
@@ -94,8 +106,8 @@ def _functions() -> Iterator[Callable[..., object]]:
     for package in PACKAGES:
         module = importlib.import_module(package)
         modules = [module]
-        for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-            modules.append(importlib.import_module(f"{package}.{found.name}"))
+        for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{package}."):
+            modules.append(importlib.import_module(found.name))
         for module in modules:
             for name, value in sorted(vars(module).items()):
                 own = getattr(value, "__module__", None) == module.__name__

@@ -57,7 +57,7 @@ def sums(root: str) -> dict[str, str]:
     run = RunDirectory(root)
     return {
         path: sha256(data).hexdigest()
-        for path in run.list("shards")
+        for path in run.files("shards")
         for data in run.read_many([path])
     }
 
@@ -120,14 +120,14 @@ def test_two_builds_into_one_place(
         assert f"{out} is in use by another command (process {os.getpid()} on " in said
         hold.require_held()
     process = start(curate(*build), stderr=subprocess.STDOUT)
-    while not RunDirectory(out).list("lease"):
+    while not RunDirectory(out).files("lease"):
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert RunDirectory(out).list("lease") == ["lease/00000001.json"]
+    assert RunDirectory(out).files("lease") == ["lease/00000001.json"]
     run_curate(*build)
-    assert RunDirectory(out).list("lease") == []
+    assert RunDirectory(out).files("lease") == []
     assert sums(out) == whole
 
 

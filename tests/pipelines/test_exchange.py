@@ -104,7 +104,7 @@ def test_what_fails_is_not_there(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert not exchange.run.list("exchange")
+    assert not exchange.run.files("exchange")
     assert not list(tmp_path.rglob("*.tmp"))
 
 

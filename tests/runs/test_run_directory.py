@@ -33,7 +33,7 @@ def test_a_file_appears_whole_or_not_at_all(run: RunDirectory) -> None:
         assert not run.exists("a/b.txt")
     with run.open("a/b.txt") as stream:
         assert stream.read() == b"whole"
-    assert run.list("a") == ["a/b.txt"]
+    assert run.files("a") == ["a/b.txt"]
 
 
 def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ def test_a_part_that_fails_leaves_nothing(run: RunDirectory) -> None:
 
     with pytest.raises(KeyError):
         fail()
-    assert run.list("") == []
+    assert run.files("") == []

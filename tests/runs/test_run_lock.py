@@ -88,9 +88,9 @@ def test_on_an_object_store_a_living_holder_is_named(store: RunDirectory) -> Non
         ):
             raise AssertionError
         hold.require_held()
-    assert store.list("lease") == []
+    assert store.files("lease") == []
     with only_one(store):
-        assert store.list("lease") == ["lease/00000001.json"]
+        assert store.files("lease") == ["lease/00000001.json"]
 
 
 def test_a_holder_that_gives_no_sign_is_followed(
@@ -98,11 +98,11 @@ def test_a_holder_that_gives_no_sign_is_followed(
 ) -> None:
     held_by(store, 4)
     with only_one(store) as hold:
-        assert store.list("lease") == ["lease/00000005.json"]
+        assert store.files("lease") == ["lease/00000005.json"]
         hold.require_held()
     (told,) = (r.getMessage() for r in caplog.records)
     assert "is held by process 7 on far, since 2026-01-02 03:04:05 UTC: seeing for up to" in told
-    assert store.list("lease") == []
+    assert store.files("lease") == []
 
 
 def test_a_holder_known_to_be_gone_is_not_waited_for(store: RunDirectory) -> None:
@@ -121,7 +121,7 @@ def test_a_holder_that_lives_elsewhere_is_left_alone(store: RunDirectory) -> Non
     with pytest.raises(RunInUseError, match="process 7 on far"), only_one(store):
         raise AssertionError
     sign.join()
-    assert store.list("lease") == ["lease/00000001.json"]
+    assert store.files("lease") == ["lease/00000001.json"]
 
 
 def test_a_holder_that_was_taken_for_gone_stops(store: RunDirectory) -> None:

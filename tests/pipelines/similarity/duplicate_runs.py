@@ -51,7 +51,7 @@ def run_of(
 def dropped(run: RunDirectory) -> dict[str, tuple[str, str]]:
     """Rule and kept document, by id of the dropped one."""
     found = {}
-    for path in run.list("verdicts/duplicates", suffix=".parquet"):
+    for path in run.files("verdicts/duplicates", suffix=".parquet"):
         with run.open(path) as stream:
             for row in pq.read_table(stream).to_pylist():
                 found[row["id"]] = (row["rule"], row["kept_id"])

@@ -42,7 +42,7 @@ def deduplicate(
 ) -> dict[str, tuple[str, str]]:
     with run_of(folder, dedup or Dedup(), parts, workers) as (engine, run, plan):
         run_duplicates(engine, run, plan, sizes)
-        assert not run.list("exchange")
+        assert not run.files("exchange")
         return dropped(run)
 
 
@@ -184,7 +184,7 @@ def test_earlier_runs_are_not_taken_again(tmp_path: Path) -> None:
     ]
     with run_of(tmp_path / "first", Dedup(), [old]) as (engine, run, plan):
         run_duplicates(engine, run, plan, SMALL)
-        for path in run.list("documents"):
+        for path in run.files("documents"):
             Path(run.path(path)).unlink()  # the text is not needed any more
     found = deduplicate(tmp_path / "second", [new], Dedup(against=(run.root,)))
     assert found == {"new": ("dedup.near", "old"), "page again": ("dedup.url", "page")}
@@ -209,7 +209,7 @@ def test_the_ledger_tells_a_dropped_document_with_its_images(tmp_path: Path) -> 
     with run_of(tmp_path, Dedup(exact=False, near=False), [rows], row_format="interleaved") as made:
         engine, run, plan = made
         run_duplicates(engine, run, plan, SMALL)
-        (path,) = run.list("ledger/duplicates", suffix=".parquet")
+        (path,) = run.files("ledger/duplicates", suffix=".parquet")
         with run.open(path) as stream:
             told = pq.read_table(stream).to_pylist()
         (name,) = (part.name for part in plan.parts)
@@ -266,7 +266,7 @@ def test_a_killed_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             patch.setattr(search, "answer_targets", fail)
             with pytest.raises(WorkError, match="no space left"):
                 run_duplicates(engine, run, plan, SMALL)
-        done = {p: Path(run.path(p)).stat().st_mtime_ns for p in run.list("exchange")}
+        done = {p: Path(run.path(p)).stat().st_mtime_ns for p in run.files("exchange")}
         assert any("/edges-00/" in path for path in done)
         run_duplicates(engine, run, plan, SMALL)
         assert dropped(run) == expected

@@ -71,7 +71,7 @@ def _row(text: Any) -> dict[str, Any]:
 
 def ledger(run: RunDirectory) -> list[tuple[str, str, str, str]]:
     rows = []
-    for path in run.list("ledger/decontamination", suffix=".parquet"):
+    for path in run.files("ledger/decontamination", suffix=".parquet"):
         with run.open(path) as stream:
             rows += pq.read_table(stream).to_pylist()
     return sorted((r["id"], r["kind"], r["rule"], r["match"]) for r in rows)
@@ -159,7 +159,7 @@ def test_images_keep_their_places_and_those_of_dropped_documents_are_not_wanted(
     assert [i.url for i in document.images] == [i["url"] for i in images[:3]]
     wanted = [
         row["url"]
-        for path in run.list("references/wanted", suffix=".parquet")
+        for path in run.files("references/wanted", suffix=".parquet")
         for row in pq.read_table(run.path(path)).to_pylist()
     ]
     assert sorted(wanted) == [i["url"] for i in images[:3]]

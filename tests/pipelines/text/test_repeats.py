@@ -42,7 +42,7 @@ def cut(
     with run_of(folder, dedup, parts, workers) as (engine, run, plan):
         run_duplicates(engine, run, plan, SMALL)
         run_repeats(engine, run, plan, SMALL)
-        assert not run.list("exchange")
+        assert not run.files("exchange")
         tally, ledger = Tally(), []
         for part in plan.parts:
             tally.add(Tally.from_json(run.read_json(marker_path(STAGE, part.name))["tally"]))
