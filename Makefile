@@ -18,11 +18,8 @@ demo: $(VENV)/.installed-train
 	rm -rf demo-out
 	$(BIN)/curate demo --out demo-out
 
-# A process per core; TEST_PROCESSES=0 runs the tests one after another in one.
-TEST_PROCESSES ?= auto
-
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope
+	$(BIN)/python -m pytest
 
 # Hostile inputs, servers and machines, in full: `make test` has a short version of each.
 test-abuse: $(VENV)/.installed-dev
