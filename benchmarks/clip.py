@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from benchmarks.loader.formats import pictures
+from curate.console import say
 from curate.media.clip import ClipModel
 from curate.schemas.settings.filter_rules import ClipRules
 
@@ -50,7 +51,7 @@ def main(name: str, side: int, batches: int) -> None:
             rate = batches * BATCH / (time.perf_counter() - started)
             found.append(np.array([score.similarities for score in scores]))
             moved = np.abs(found[-1] - found[0]).max()
-            click.echo(f"{name} {precision} {rate:8,.0f} images/s   largest difference {moved:.3f}")
+            say(f"{name} {precision} {rate:8,.0f} images/s   largest difference {moved:.3f}")
 
 
 def _resized(data: bytes, side: int) -> bytes:

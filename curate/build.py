@@ -39,7 +39,7 @@ from curate.schemas.text.secrets import masked
 from curate.sources.first_rows import require_readable
 from curate.sources.input_identity import identify, require_same, to_rows
 
-_log = logging.getLogger("curate.pipelines.text.documents")
+_log = logging.getLogger(__name__)
 _CHOSEN_RULES = ("record.not_selected", "record.not_fetched")
 """Rules by which a row is left out that could be read."""
 _INPUTS_PATH = "inputs.json"

@@ -94,6 +94,7 @@ def run() -> None:
     # What is registered first is called last.
     atexit.register(end)
     try:
+        # Here too, and not in engines alone: a job's last words may come when its engine is closed.
         with quiet_beam():
             main()
     except SystemExit as error:

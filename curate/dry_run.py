@@ -16,7 +16,7 @@ from curate.pipelines.engine import dataflow
 from curate.pipelines.engine.engine import Build, Engine
 from curate.pipelines.shards import selection
 from curate.pipelines.similarity import signatures
-from curate.pipelines.steps import PartTask, parts_pipeline
+from curate.pipelines.steps import parts_pipeline, tasks_of
 from curate.pipelines.text import documents
 from curate.runs.plan import RunPlan, plan_run
 from curate.runs.run_directory import RunDirectory
@@ -69,7 +69,7 @@ def dry_run(
 
 
 def _pipelines(engine: Engine, run: RunDirectory, plan: RunPlan) -> dict[str, Build]:
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in plan.parts]
+    tasks = tasks_of(plan.parts)
     made = {DOCUMENTS: documents.make_documents}
     if plan.recipe.dedup is not None:
         made[SIGNATURES] = signatures.make_signatures

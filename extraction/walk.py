@@ -37,11 +37,11 @@ from curate.schemas.settings.recipe import Extraction
 
 _BR = "\ufdd0"
 """Mark of a line break: a noncharacter, which no text holds."""
-# The marker of an empty list item, or punctuation that a removed image left behind.
 _SLIDES = TOPIC_BITS["media"]
 """Slides that a carousel does not show yet are hidden from screen readers only."""
 _ROOTS = ("html", "body")
 """Elements that scripts show in the end, whatever their style says before."""
+# The marker of an empty list item, or punctuation that a removed image left behind.
 _SAYS_NOTHING = re.compile(r"\d+\.|[^\w\u2190-\u2bff\U0001f000-\U0001faff]*")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufdd0]+")
 _INVISIBLES = ("\u00ad", "\u200b", "\u2060", "\ufeff", "\ufdd0")

@@ -20,6 +20,8 @@ import pyarrow as pa
 from curate.dedup.nodes import part_of
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import Exchange, Task, do_tasks
+from curate.pipelines.steps import PartTask
+from curate.runs.plan import InputPart
 from curate.runs.run_directory import RunDirectory
 
 ROWS_PER_TASK = 200_000
@@ -57,6 +59,31 @@ class Groups:
             Task(name=task_name(group), cost=cost + 1, payload=group)
             for group, cost in enumerate(self.costs)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedPart:
+    """A part to make of what was delivered to its group."""
+
+    part: InputPart
+    group: int
+
+
+def tasks_of_grouped(parts: Iterable[InputPart], groups: Groups) -> list[PartTask]:
+    """A task for each part, which learns of its group."""
+    return [
+        PartTask(name=p.name, cost=p.size + 1, payload=GroupedPart(p, groups.of(p.number)))
+        for p in parts
+    ]
+
+
+def senders(parts: Iterable[InputPart]) -> list[Task]:
+    """A task for each part that sends what it holds; named by number, as exchanges sort them."""
+    return [Task(name=sender_name(p), cost=p.size + 1, payload=p) for p in parts]
+
+
+def sender_name(part: InputPart) -> str:
+    return f"{part.number:06d}"
 
 
 def task_name(group: int) -> str:

@@ -29,7 +29,7 @@ from curate.pipelines.images import (
 )
 from curate.pipelines.shards import selection, shards, tokenizer
 from curate.pipelines.similarity import duplicates, signatures
-from curate.pipelines.steps import PartTask, run_parts
+from curate.pipelines.steps import PartTask, run_parts, tasks_of
 from curate.pipelines.text import decontamination, documents, repeats
 from curate.runs.buckets import bucket_count, bucket_name
 from curate.runs.part import PartWriter, marker_path, read_markers
@@ -50,6 +50,7 @@ from curate.runs.stage_names import (
     SELECTION,
     SHARDS,
     SIGNATURES,
+    STAGE_NAMES,
     TOKENIZER,
     success_path,
 )
@@ -152,8 +153,7 @@ def _buckets(stages: Stages) -> list[str]:
 
 
 def _make_documents(stages: Stages) -> None:
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
-    _run(stages, DOCUMENTS, tasks, documents.make_documents)
+    _run(stages, DOCUMENTS, tasks_of(stages.plan.parts), documents.make_documents)
 
 
 def _signature_parts(stages: Stages) -> list[str]:
@@ -165,9 +165,7 @@ def _signature_parts(stages: Stages) -> list[str]:
 def _make_signatures(stages: Stages) -> None:
     if stages.plan.recipe.dedup is None:
         return
-    parts = stages.plan.parts
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
-    _run(stages, SIGNATURES, tasks, signatures.make_signatures)
+    _run(stages, SIGNATURES, tasks_of(stages.plan.parts), signatures.make_signatures)
 
 
 def _make_images(stages: Stages) -> None:
@@ -181,8 +179,7 @@ def _make_images(stages: Stages) -> None:
 
 
 def _make_selection(stages: Stages) -> None:
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in stages.plan.parts]
-    _run(stages, SELECTION, tasks, selection.make_selection)
+    _run(stages, SELECTION, tasks_of(stages.plan.parts), selection.make_selection)
 
 
 def _make_tokenizer(stages: Stages) -> None:
@@ -203,7 +200,7 @@ def _run(stages: Stages, stage: str, tasks: list[PartTask], make: Any) -> None:
     run_parts(stages.engine, stages.run, stages.plan, stage, tasks, make)
 
 
-STAGES = (
+_STAGES = (
     Stage(name=DOCUMENTS, part_names=_input_parts, make=_make_documents),
     Stage(name=SIGNATURES, part_names=_signature_parts, make=_make_signatures),
     Stage(
@@ -255,3 +252,4 @@ STAGES = (
         make=_make_shards,
     ),
 )
+STAGES = tuple(sorted(_STAGES, key=lambda stage: STAGE_NAMES.index(stage.name)))

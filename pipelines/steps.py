@@ -11,7 +11,7 @@ import apache_beam as beam
 from curate.pipelines.engine.engine import Build, Engine, WorkList
 from curate.pipelines.engine.tasks import working_on
 from curate.runs.part import PartWriter, done_parts, marker_path
-from curate.runs.plan import RunPlan
+from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
 
 
@@ -24,6 +24,11 @@ class PartTask:
     """Expected work, in any unit: balances the workers."""
     payload: Any
     """What the part is made of: a small, picklable description."""
+
+
+def tasks_of(parts: Iterable[InputPart]) -> list[PartTask]:
+    """A task for each part, made of its input part alone."""
+    return [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in parts]
 
 
 MakePart = Callable[[RunPlan, PartWriter, Any], None]

@@ -25,9 +25,9 @@ CUT_SCHEMA = pa.schema(
         ("gone", pa.list_(pa.int64())),
     ]
 )
-"""A row per document that loses lines or paragraphs: the positions of those among its
-units, in the order of `units` of schemas/text. Where nothing is left the document is dropped, and a
-pair always."""
+"""A row per document that loses lines or paragraphs: their positions as `units` in
+schemas/text/text_lines.py counts them. Where nothing is left the document is dropped, and a pair
+always."""
 
 _BATCH_DOCUMENTS = 256
 

@@ -18,26 +18,9 @@ from curate.runs.part import done_parts, marker_path
 from curate.runs.plan import RunPlan
 from curate.runs.run_directory import RunDirectory
 from curate.runs.spool import Made, spool_images
-from curate.runs.stage_names import (
-    IMAGE_DUPLICATES,
-    IMAGE_SCORES,
-    IMAGE_VERDICTS,
-    IMAGES,
-    PICTURES,
-    SELECTION,
-    SHARDS,
-    TOKENIZER,
-)
+from curate.runs.stage_names import IMAGES, STAGE_NAMES, success_path
 
-_AFTER_IMAGES = (
-    IMAGE_DUPLICATES,
-    IMAGE_VERDICTS,
-    IMAGE_SCORES,
-    PICTURES,
-    SELECTION,
-    TOKENIZER,
-    SHARDS,
-)
+_AFTER_IMAGES = STAGE_NAMES[STAGE_NAMES.index(IMAGES) + 1 :]
 
 
 def reopen_images(run: RunDirectory, plan: RunPlan) -> int:
@@ -60,7 +43,7 @@ def reopen_images(run: RunDirectory, plan: RunPlan) -> int:
             run.remove(f"stages/{stage}")
         for folder in ("shards", "report"):
             run.remove(folder)
-        run.remove(f"stages/{IMAGES}/_SUCCESS.json")
+        run.remove(success_path(IMAGES))
         for name in parts:
             run.remove(marker_path(IMAGES, name))
     return reopened

@@ -16,7 +16,7 @@ def seen():
     loggers = {n: l.level for n, l in logging.root.manager.loggerDict.items()
                if n.startswith(("apache_beam", "gcsfs")) and isinstance(l, logging.Logger)}
     handlers = dict(WorkerHandler._registered_environments)
-    return loggers, list(logging.root.filters), logging.root.level, handlers
+    return loggers, handlers, list(logging.root.filters), logging.root.level
 
 before = seen()
 import curate
@@ -25,7 +25,8 @@ for module in pkgutil.walk_packages(curate.__path__, "curate."):
 after = seen()
 assert {n: after[0][n] for n in before[0]} == before[0]
 assert set(after[0].values()) <= {logging.NOTSET}, after[0]
-assert after[1:] == before[1:]
+assert {urn: after[1][urn] for urn in before[1]} == before[1]
+assert after[2:] == before[2:]
 print("unchanged")
 """
 

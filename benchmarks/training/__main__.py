@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from benchmarks.loader.formats import write_training_shards
+from curate.console import say
 from curate.schemas.settings.mixture import Phase
 from curate.training.config import Config, load_config
 from curate.training.loading.shard_set import ShardSet
@@ -57,15 +58,15 @@ def main(name: str, steps: int, share: int, workers: int, parallel: Any) -> None
         train(job, lambda numbers: _tell(numbers, told))
     measured = [numbers for numbers in told if "loss" in numbers][min(WARMUP, steps - 1) :]
     if measured:
-        click.echo(f"\n{name}, {rows}, mean of {len(measured)} steps")
+        say(f"\n{name}, {rows}, mean of {len(measured)} steps")
         for key in ("seconds", "tokens_per_second", "waiting", "mfu", "memory_gib"):
             if key in measured[0]:
-                click.echo(f"  {key:<20}{statistics.mean(m[key] for m in measured):>12,.4g}")
+                say(f"  {key:<20}{statistics.mean(m[key] for m in measured):>12,.4g}")
 
 
 def _tell(numbers: dict[str, Any], told: list[dict[str, Any]]) -> None:
     told.append(numbers)
-    click.echo(" ".join(f"{key} {value}" for key, value in numbers.items()))
+    say(" ".join(f"{key} {value}" for key, value in numbers.items()))
 
 
 def _config(name: str, steps: int, rows: dict[str, int]) -> Config:

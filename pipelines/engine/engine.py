@@ -27,14 +27,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
-from apache_beam.runners.runner import PipelineResult
-from apache_beam.transforms import environments
+from apache_beam.runners.runner import PipelineResult, PipelineRunner
 
 from curate.pipelines.engine import dataflow
 from curate.pipelines.engine.beam_logs import quiet_beam
 from curate.pipelines.engine.job_server import job_server
 from curate.pipelines.engine.tasks import WorkError, work_error_in
-from curate.pipelines.engine.worker_pool import EngineError, WorkerPool, local_worker_handler
+from curate.pipelines.engine.worker_pool import EngineError, LocalEnvironment, WorkerPool
 from curate.pipelines.engine.worker_processes import (
     PORTABLE_RUNNERS,
     Process,
@@ -126,7 +125,6 @@ class Engine:
                 self._pool = WorkerPool(processes)
                 stack.callback(self._pool.close)
             if self._pool is not None and self.runner == "direct":
-                stack.enter_context(local_worker_handler())
                 claims = tempfile.TemporaryDirectory(prefix="curate-claims-")
                 self._claims = stack.enter_context(claims)
             self._stack = stack.pop_all()
@@ -180,7 +178,8 @@ class Engine:
         if self.runner == "dataflow":
             dataflow.check_options(self._beam_options)
             options = self.options("--dry_run=True", "--no_auth")
-            runner = self._runner()
+            # Only Dataflow's has kept the graph.
+            runner: Any = self._runner()
             with beam.Pipeline(runner=runner, options=options) as pipeline:
                 build(pipeline)
             proto: beam_runner_api_pb2.Pipeline = runner.proto_pipeline
@@ -195,7 +194,7 @@ class Engine:
         build(pipeline)
         pipeline.run()
 
-    def _runner(self) -> Any:
+    def _runner(self) -> PipelineRunner:
         if self.runner == "dataflow":
             from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
@@ -204,7 +203,7 @@ class Engine:
             return PortableRunner()
         if self._pool is None:
             return FnApiRunner()
-        return FnApiRunner(default_environment=environments.ExternalEnvironment(self._pool.address))
+        return FnApiRunner(default_environment=LocalEnvironment(self._pool.address))
 
     def options(self, *more: str) -> PipelineOptions:
         """Beam's options for a pipeline; what the user gave goes before what the engine chooses."""

@@ -36,6 +36,7 @@ def working_on(what: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            # Asked only now: which clients' errors there are depends on what the task has loaded.
             if not isinstance(error, (CurateError, *outside_errors())):
                 raise
             told = " ".join(str(error).split())

@@ -8,11 +8,10 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any
 
 import grpc
-from apache_beam.portability import common_urns
 from apache_beam.portability.api import (
     beam_fn_api_pb2,
     beam_fn_api_pb2_grpc,
@@ -22,6 +21,7 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import (
     ExternalWorkerHandler,
     WorkerHandler,
 )
+from apache_beam.transforms.environments import ExternalEnvironment
 from apache_beam.utils import thread_pool_executor
 
 from curate.pipelines.engine.worker_processes import Process
@@ -38,7 +38,11 @@ class EngineError(CurateError):
     """The engine, and not the work, failed; the message says what to do."""
 
 
-class _LocalWorkerHandler(ExternalWorkerHandler):
+_LOCAL_URN = "curate:environment:local_workers:v1"
+
+
+@WorkerHandler.register_environment(_LOCAL_URN, beam_runner_api_pb2.ExternalPayload)
+class LocalWorkerHandler(ExternalWorkerHandler):
     """The local runner's side of a worker of the pool.
 
     Beam's names this machine to its workers as other machines would; a laptop without a network and
@@ -49,15 +53,12 @@ class _LocalWorkerHandler(ExternalWorkerHandler):
         return "127.0.0.1"
 
 
-@contextmanager
-def local_worker_handler() -> Iterator[None]:
-    """Let the local runner reach its workers by 127.0.0.1 while the block lasts."""
-    urn, payload = common_urns.environments.EXTERNAL.urn, beam_runner_api_pb2.ExternalPayload
-    WorkerHandler.register_environment(urn, payload)(_LocalWorkerHandler)
-    try:
-        yield
-    finally:
-        WorkerHandler.register_environment(urn, payload)(ExternalWorkerHandler)
+class LocalEnvironment(ExternalEnvironment):
+    """Beam's external workers by a name of our own: Beam's name is everybody's here."""
+
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, Any]:
+        _, payload = super().to_runner_api_parameter(context)
+        return _LOCAL_URN, payload
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import apache_beam as beam
 import pyarrow.parquet as pq
@@ -166,11 +166,11 @@ class ClipHandler(ModelHandler[tuple[_Wanted, ...], PredictionResult, ClipModel]
         return {"min_batch_size": 1, "max_batch_size": 1}
 
 
-def without_images(scored: tuple[int, Any]) -> Iterator[Scored]:
+def without_images(scored: tuple[int, PredictionResult]) -> Iterator[Scored]:
     """The scores of a batch, each with its place: no image and no text goes further."""
     part, result = scored
-    images: tuple[_Wanted, ...] = result.example
-    inferred: list[ClipScores] = result.inference
+    images = cast(tuple[_Wanted, ...], result.example)
+    inferred = cast(list[ClipScores], result.inference)
     for wanted, scores in zip(images, inferred, strict=True):
         yield part, (wanted.row, wanted.image, scores)
 

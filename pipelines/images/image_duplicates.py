@@ -1,7 +1,7 @@
 """Stage `image-duplicates`: which stored images show the same picture, and which a benchmark's.
 
     fingerprints/part-N ─┐
-    benchmark images ────┴─▶ steps of pipelines.deduplication ─▶ verdicts/image-duplicates/part-N
+    benchmark images ────┴─▶ steps of pipelines.similarity ─▶ verdicts/image-duplicates/part-N
 
 An image that shows what a benchmark image shows is dropped. The others are only named: what is
 done about the same picture depends on the documents that show it (stage `pictures`).

@@ -34,15 +34,18 @@ from curate.dedup.words import Hashes
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import CHUNK_ROWS, Exchange, Outbox, Task, numbers_of, run_step
 from curate.pipelines.groups import (
+    GroupedPart,
     Groups,
     deliver,
     delivered,
     make_groups,
     partition_count,
     partition_tasks,
+    senders,
+    tasks_of_grouped,
 )
 from curate.pipelines.similarity.job import SIZES, Sizes, chosen
-from curate.pipelines.steps import PartTask, run_parts
+from curate.pipelines.steps import run_parts
 from curate.runs.cleaned_documents import purged_documents
 from curate.runs.image_verdicts import read_image_fates
 from curate.runs.part import PartWriter, done_parts, read_markers
@@ -112,7 +115,7 @@ def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes 
         partitions=partition_count(sum(wanted.values()), sizes.partition_rows),
         groups=make_groups((wanted.get(p.name, 0) for p in plan.parts), sizes.partition_rows),
     )
-    of_parts = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]
+    of_parts = senders(parts)
     of_partitions = partition_tasks(job.partitions)
     if rules.max_documents is not None:
         run_step(engine, job.by_partition("shown"), of_parts, job, send_pictures)
@@ -123,20 +126,8 @@ def run_pictures(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes 
     run_step(engine, job.by_group("asked"), job.groups.tasks(), job, ask_for_kept)
     run_step(engine, job.by_group("answers"), job.groups.tasks(), job, answer_for_kept)
     deliver(engine, job.by_group("answers"), job.groups.tasks())
-    tasks = [
-        PartTask(name=p.name, cost=p.size + 1, payload=_Verdicts(p, job.groups.of(p.number)))
-        for p in parts
-    ]
-    run_parts(engine, run, plan, STAGE, tasks, make_verdicts)
+    run_parts(engine, run, plan, STAGE, tasks_of_grouped(parts, job.groups), make_verdicts)
     run.remove(f"exchange/{STAGE}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdicts:
-    """One part to write the verdicts of."""
-
-    part: InputPart
-    group: int
 
 
 def _documents(
@@ -303,7 +294,7 @@ def answer_for_kept(job: _Job, task: Task) -> None:
                 outbox.send(columns, job.group_of(asked["low"]))
 
 
-def make_verdicts(plan: RunPlan, part: PartWriter, asked: _Verdicts) -> None:
+def make_verdicts(plan: RunPlan, part: PartWriter, asked: GroupedPart) -> None:
     """Write which pictures and which documents of one part go."""
     rules, task = plan.recipe.images.duplicates, asked.part
     assert rules is not None

@@ -35,9 +35,9 @@ from curate.decontamination.purge import Found, Purged, purge
 from curate.dedup.nodes import least
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import Exchange, Task, all_numbers, numbers_of, run_step
-from curate.pipelines.groups import partition_count, partition_tasks
+from curate.pipelines.groups import partition_count, partition_tasks, sender_name, senders
 from curate.pipelines.similarity.duplicates import drop_document, images_of
-from curate.pipelines.steps import PartTask, run_parts
+from curate.pipelines.steps import run_parts, tasks_of
 from curate.runs.cleaned_documents import PURGE_SCHEMA, distinct_documents, dropped_rows
 from curate.runs.part import PartWriter, RowWriter, done_parts
 from curate.runs.plan import InputPart, RunPlan
@@ -86,7 +86,7 @@ def run_decontamination(engine: Engine, run: RunDirectory, plan: RunPlan) -> Non
     Raises:
         BenchmarkError: a benchmark file can't be used.
     """
-    tasks = [PartTask(name=p.name, cost=p.size + 1, payload=p) for p in plan.parts]
+    tasks = tasks_of(plan.parts)
     if done_parts(run, STAGE).issuperset(t.name for t in tasks):
         return
     rules = plan.recipe.decontamination
@@ -195,7 +195,7 @@ def _find(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     rules = plan.recipe.decontamination
     assert rules is not None
     job = _Job(run, rules)
-    tasks = [Task(name=_task_name(p), cost=p.size + 1, payload=p.name) for p in plan.parts]
+    tasks = senders(plan.parts)
     found = run_step(engine, job.matches(), tasks, job, find_in_part)
     if rules.ngrams is None or rules.ngrams.frequent is None:
         return
@@ -205,15 +205,11 @@ def _find(engine: Engine, run: RunDirectory, plan: RunPlan) -> None:
     run_step(engine, job.frequent(), partitions, job, find_frequent)
 
 
-def _task_name(part: InputPart) -> str:
-    return f"{part.number:06d}"
-
-
 def find_in_part(job: _Job, task: Task) -> None:
     """The matches of one part's documents, to itself."""
     index = _load(job.run.root)
     found: list[tuple[int, Match]] = []
-    for row, document in distinct_documents(job.run, task.payload):
+    for row, document in distinct_documents(job.run, task.payload.name):
         found += [(row, match) for match in find_matches(document.text, index, job.rules)]
     with job.matches().outbox(task.name) as outbox:
         columns = {
@@ -294,7 +290,7 @@ def _purged(
         rules = rules.model_copy(update={"action": "drop"})
     job = _Job(run, rules)
     by_row: dict[int, list[Match]] = {}
-    for chunk in map(numbers_of, job.matches().receive_from(_task_name(task), 0)):
+    for chunk in map(numbers_of, job.matches().receive_from(sender_name(task), 0)):
         for row, start, end, item, rule, similarity, ngram in zip(
             *(column.tolist() for column in chunk.values()), strict=True
         ):

@@ -23,21 +23,25 @@ from curate.dedup.words import Hashes
 from curate.pipelines.engine.engine import Engine
 from curate.pipelines.exchange import CHUNK_ROWS, Exchange, Task, all_numbers, run_step
 from curate.pipelines.groups import (
+    GroupedPart,
     Groups,
     deliver,
     delivered,
     make_groups,
     partition_count,
     partition_tasks,
+    senders,
+    tasks_of_grouped,
 )
 from curate.pipelines.similarity.duplicates import drop_document, images_of
 from curate.pipelines.similarity.job import SIZES, Sizes, chosen
-from curate.pipelines.steps import PartTask, run_parts
+from curate.pipelines.steps import run_parts
 from curate.runs.cleaned_documents import CUT_SCHEMA, deduplicated_documents
 from curate.runs.part import PartWriter, done_parts, read_markers
 from curate.runs.plan import InputPart, RunPlan
 from curate.runs.run_directory import RunDirectory
-from curate.runs.stage_names import DOCUMENTS, REPEATS
+from curate.runs.stage_names import DOCUMENTS
+from curate.runs.stage_names import REPEATS as STAGE
 from curate.schemas.document import Document
 from curate.schemas.identity import content_key, mix
 from curate.schemas.settings.purging import RepeatedLines
@@ -45,7 +49,6 @@ from curate.schemas.settings.recipe import Recipe
 from curate.schemas.text.text_lines import units, without_units
 from curate.schemas.verdict import Drop
 
-STAGE = REPEATS
 NOTHING_LEFT = "dedup.nothing_left"
 _REPEATED = f"{STAGE}/repeated"
 
@@ -109,24 +112,11 @@ def run_repeats(engine: Engine, run: RunDirectory, plan: RunPlan, sizes: Sizes =
         limits=np.array([_limit(plan.recipe, p) or 0 for p in plan.parts]),
         keeps_one=np.array([_keeps_one(plan.recipe, p) for p in plan.parts]),
     )
-    senders = [Task(name=f"{p.number:06d}", cost=p.size + 1, payload=p) for p in parts]
-    run_step(engine, job.sent(), senders, job, send_texts)
+    run_step(engine, job.sent(), senders(parts), job, send_texts)
     run_step(engine, job.repeated(), partition_tasks(job.partitions), job, find_repeated)
     deliver(engine, job.repeated(), job.groups.tasks())
-    tasks = [
-        PartTask(name=p.name, cost=p.size + 1, payload=_Cuts(p, job.groups.of(p.number)))
-        for p in parts
-    ]
-    run_parts(engine, run, plan, STAGE, tasks, make_cuts)
+    run_parts(engine, run, plan, STAGE, tasks_of_grouped(parts, job.groups), make_cuts)
     run.remove(f"exchange/{STAGE}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Cuts:
-    """One part to write the verdicts of."""
-
-    part: InputPart
-    group: int
 
 
 def send_texts(job: _Job, task: Task) -> None:
@@ -201,7 +191,7 @@ def find_repeated(job: _Job, task: Task) -> None:
             outbox.send(rows, job.groups.of_each(part[lost]))
 
 
-def make_cuts(plan: RunPlan, part: PartWriter, cut: _Cuts) -> None:
+def make_cuts(plan: RunPlan, part: PartWriter, cut: GroupedPart) -> None:
     """Write which documents of one part lose lines, or go."""
     recipe, task = plan.recipe, cut.part
     cuts = part.rows(f"verdicts/{STAGE}/{task.name}.parquet", CUT_SCHEMA)
@@ -242,7 +232,7 @@ def _verdict(document: Document, gone: list[int], recipe: Recipe) -> Drop | None
     return Drop(NOTHING_LEFT, len(gone))
 
 
-def _lost_of(run: RunDirectory, cut: _Cuts) -> dict[int, npt.NDArray[np.uint64]]:
+def _lost_of(run: RunDirectory, cut: GroupedPart) -> dict[int, npt.NDArray[np.uint64]]:
     """Hashes of the texts that documents of a part lose, by row."""
     found = all_numbers(delivered(run, _REPEATED, [cut.group], cut.part.number))
     if found is None:

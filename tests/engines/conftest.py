@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
 import yaml
-from _pytest.mark import ParameterSet
 
 from tests.conftest import ENGLISH, html_page, write_warc
 from tests.engines.clusters import (
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="run `make test-engines-full`"))
 
 
-def full(*names: str) -> list[ParameterSet]:
+def full(*names: str) -> list[Any]:
     """Parameters that only the full matrix has."""
     return [pytest.param(name, marks=pytest.mark.full) for name in names]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +17,8 @@ from curate.sources.img2dataset import read_img2dataset
 from curate.sources.instructions import read_instructions
 from curate.sources.pair_tables import read_pair_table
 from curate.sources.watched import InputFailedError
+from tests.serving import QuietHandler
+from tests.serving import serving as served_by
 
 ROWS = [{"text": f"row {n:06d} of many, each with some more words"} for n in range(120_000)]
 
@@ -27,9 +27,7 @@ ROWS = [{"text": f"row {n:06d} of many, each with some more words"} for n in ran
 def serving(body: bytes, ranges_end: int | None) -> Iterator[str]:
     """A server that breaks off behind `ranges_end` bytes; None knows no ranges at all."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_HEAD(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -55,16 +53,8 @@ def serving(body: bytes, ranges_end: int | None) -> Iterator[str]:
             self.wfile.write(body[first : min(last + 1, max(ranges_end, first))])
             self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served_by(Handler) as address:
+        yield f"http://{address}"
 
 
 def body_of(kind: str, tmp_path: Path) -> bytes:

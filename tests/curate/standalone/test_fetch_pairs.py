@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from PIL import Image
 
 from tests.conftest import flat_picture, picture, write_warc
 from tests.curate.conftest import crawl
+from tests.serving import QuietHandler, serving
 
 Curate = Callable[..., Result]
 
@@ -57,9 +57,7 @@ class Site:
 
 @contextmanager
 def served(site: Site) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             status, body, headers = site.respond(self.path)
             try:
@@ -72,16 +70,8 @@ def served(site: Site) -> Iterator[str]:
             except ConnectionError:
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as address:
+        yield address
 
 
 def table(path: Path, address: str, good: int = 20) -> Path:
