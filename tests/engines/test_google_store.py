@@ -110,10 +110,12 @@ def test_the_store_goes_away(store: Store, recipe: Path, whole: dict[str, str]) 
 
 def test_a_place_is_given_to_one_alone(store: Store) -> None:
     code = (
-        "import sys; from curate.runs.run_directory import RunDirectory as Run\n"
+        "import sys; from curate.pipelines.engine.beam_logs import quiet_beam\n"
+        "from curate.runs.run_directory import RunDirectory as Run\n"
         "from curate.runs.run_lock import _create, _this_process\n"
         "run, holders = Run(sys.argv[1]), [_this_process() for _ in range(3)]\n"
-        "print([_create(run, 1, holder) for holder in [*holders, holders[0]]])"
+        "with quiet_beam():  # as the command does: gcsfs tells of every anonymous request\n"
+        "    print([_create(run, 1, holder) for holder in [*holders, holders[0]]])"
     )
     command = [str(_CURATE.with_name("python")), "-c", code, f"gs://{BUCKET}/run-held"]
     said = run_command(command, environment=store.environment)
